@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_OUTFILE_H
+#define BASE_OUTFILE_H
+
+/*
+ * A file that appears whole or not at all: written under a temporary name in the directory of its
+ * final one, fsync'ed, and renamed by outfile_commit(). What is not committed is removed by
+ * outfile_done().
+ */
+
+#include "base/err.h"
+#include "base/mem.h"
+
+struct outfile {
+	int fd; /* write here; -1 when not open */
+	char *path;
+	char *temp;
+};
+
+#define OUTFILE_INIT \
+	{ \
+		.fd = -1 \
+	}
+#define AUTO_OUTFILE AUTO(outfile_done) struct outfile
+
+/* Opens the temporary file. The final name is `path`; existing files are replaced at commit. */
+int outfile_open(struct outfile *out, const char *path, struct err *err);
+/* fsync, rename, fsync of the directory. */
+int outfile_commit(struct outfile *out, struct err *err);
+void outfile_done(struct outfile *out);
+
+/* The whole cycle for contents that are at hand. */
+int outfile_write(const char *path, const void *data, size_t size, struct err *err);
+
+#endif

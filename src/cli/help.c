@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Help texts from the command table, and "did you mean". */
+#include "cli/help.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+void help_all(FILE *out)
+{
+	fputs("snowboot: boot a NixOS system package any way there is\n\n"
+	      "Usage: snowboot COMMAND [ARGUMENTS...]\n\nCommands:\n",
+		out);
+	for (const struct command *const *c = commands; *c != NULL; c++)
+		fprintf(out, "  %-16s %s\n", (*c)->name, (*c)->summary);
+	fputs("\nSYSTEM is a store path of a system package, or a symlink to one: "
+	      "/run/current-system,\n"
+	      "result, a profile, a generation link.\n\n"
+	      "See 'snowboot COMMAND --help' and the man page snowboot-COMMAND(1).\n",
+		out);
+}
+
+static void put_options(FILE *out, const struct cli_option *options)
+{
+	for (const struct cli_option *o = options; o != NULL && o->long_name != NULL; o++) {
+		char left[64];
+		snprintf(left, sizeof(left), "%c%c%c --%s%s%s", o->short_name != 0 ? '-' : ' ',
+			o->short_name != 0 ? o->short_name : ' ', o->short_name != 0 ? ',' : ' ',
+			o->long_name, o->arg != NULL ? " " : "", o->arg != NULL ? o->arg : "");
+		fprintf(out, "  %-28s %s\n", left, o->help);
+	}
+}
+
+void help_command(FILE *out, const struct command *command)
+{
+	fprintf(out, "Usage: snowboot %s [OPTIONS]%s%s\n\n%s\n\nOptions:\n", command->name,
+		command->synopsis[0] != '\0' ? " " : "", command->synopsis, command->description);
+	put_options(out, command->options);
+	put_options(out, cli_common_options);
+}
+
+/* Levenshtein distance, good for the short words that commands are. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t len = strlen(b), row[64];
+	if (len >= ARRAY_LEN(row))
+		return len;
+	for (size_t j = 0; j <= len; j++)
+		row[j] = j;
+	for (size_t i = 1; a[i - 1] != '\0'; i++) {
+		size_t corner = row[0];
+		row[0] = i;
+		for (size_t j = 1; j <= len; j++) {
+			size_t best = corner + (a[i - 1] != b[j - 1]);
+			corner = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[len];
+}
+
+/* True when `word` alone begins the names of a group ("pool"). */
+static bool is_group(const char *word)
+{
+	size_t len = strlen(word);
+	for (const struct command *const *c = commands; *c != NULL; c++)
+		if (strncmp((*c)->name, word, len) == 0 && (*c)->name[len] == ' ')
+			return true;
+	return false;
+}
+
+int help_unknown(int argc, char **argv, struct err *err)
+{
+	char name[128];
+	bool group = is_group(argv[0]);
+	if (group && argc < 2) {
+		err_raise(err, ERR_USAGE, "'snowboot %s' needs a command of its group", argv[0]);
+		return err_hint(err, "see 'snowboot --help'");
+	}
+	if (group)
+		snprintf(name, sizeof(name), "%s %s", argv[0], argv[1]);
+	else
+		snprintf(name, sizeof(name), "%s", argv[0]);
+	err_raise(err, ERR_USAGE, "unknown command '%s'", name);
+	const struct command *nearest = NULL;
+	size_t best = 4;
+	for (const struct command *const *c = commands; *c != NULL; c++) {
+		size_t d = distance(name, (*c)->name);
+		if (d < best) {
+			best = d;
+			nearest = *c;
+		}
+	}
+	if (nearest != NULL)
+		return err_hint(err, "did you mean 'snowboot %s'?", nearest->name);
+	return err_hint(err, "see 'snowboot --help'");
+}
