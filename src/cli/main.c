@@ -6,22 +6,46 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/help.h"
+#include "cli/progress.h"
 
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-static void render(const struct err *err)
+static void render_json(const struct err *err)
 {
+	json_t *object = json_pack("{s:s, s:s, s:s}", "error", err->msg, "kind",
+		err_kind_name(err->kind), "hint", err->hint);
+	if (object != NULL)
+		json_dumpf(object, stderr, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	json_decref(object);
+	fputc('\n', stderr);
+}
+
+static void render(const struct err *err, bool json)
+{
+	if (json) {
+		render_json(err);
+		return;
+	}
 	fprintf(stderr, "snowboot: %s\n", err->msg);
 	if (err->hint[0] != '\0')
 		fprintf(stderr, "hint: %s\n", err->hint);
 }
 
+/* Asked before anything is parsed, since parsing is what may fail. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
+}
+
 /* Matches "pool add" against two words; sets how many words the name took. */
 static const struct command *find_command(int argc, char **argv, int *ret_words)
 {
-	const struct command *best = NULL;
 	for (const struct command *const *c = commands; *c != NULL; c++) {
 		const char *space = strchr((*c)->name, ' ');
 		if (space == NULL && strcmp((*c)->name, argv[0]) == 0)
@@ -33,7 +57,7 @@ static const struct command *find_command(int argc, char **argv, int *ret_words)
 			strcmp(space + 1, argv[1]) == 0)
 			return *ret_words = 2, *c;
 	}
-	return best;
+	return NULL;
 }
 
 static int run(int argc, char **argv, struct err *err)
@@ -60,6 +84,9 @@ static int run(int argc, char **argv, struct err *err)
 			: args.verbose ? LOG_LEVEL_DEBUG
 				       : LOG_LEVEL_INFO,
 		NULL, NULL);
+	struct progress_view view;
+	progress_view_init(&view, progress_style_for(stderr, args.quiet, args.json), stderr);
+	args.progress = &view.base;
 	return command->run(&args, err);
 }
 
@@ -73,6 +100,6 @@ int main(int argc, char **argv)
 		r = err_sys(&err, "cannot write to standard output");
 	if (r == 0)
 		return 0;
-	render(&err);
+	render(&err, wants_json(argc, argv));
 	return err.kind == ERR_USAGE ? 2 : 1;
 }
