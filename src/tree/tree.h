@@ -22,6 +22,8 @@
 #define TREE_BLOCK_SIZE (128u * 1024) /* bytes of a full data block before compression */
 #define TREE_BLOCK_RAW (1u << 24)     /* in a block size: stored uncompressed (squashfs, dinode) */
 #define TREE_NO_FRAGMENT UINT32_MAX
+#define TREE_NAME_MAX 255    /* bytes of a name (Linux NAME_MAX) */
+#define TREE_TARGET_MAX 4095 /* bytes of a symlink's target (Linux PATH_MAX less the NUL) */
 
 enum tree_type { TREE_DIRECTORY = 1, TREE_FILE, TREE_EXECUTABLE, TREE_SYMLINK };
 
@@ -68,16 +70,19 @@ struct tree_cursor {
 	const uint8_t *at;
 	uint64_t directories_left;
 	uint32_t entries_left;
+	bool at_root;
 };
 
 void tree_cursor_init(struct tree_cursor *cursor, const struct tree *tree);
 /*
  * Steps into the next directory in post-order: 1 with its number of entries, 0 when there are no
- * more and the next entry is the root. ERR_CORRUPT, also when entries of the previous one are left
- * unread.
+ * more and the next entry is the root. ERR_CORRUPT; ERR_BUG when entries of the previous one are
+ * left unread.
  */
 int tree_next_directory(struct tree_cursor *cursor, uint32_t *ret_entries, struct err *err);
-/* The next entry of the current directory, names strictly ascending; or the root entry at the end.
+/*
+ * The next entry of the current directory, names strictly ascending; or the root entry at the end.
+ * Does not allocate. ERR_CORRUPT; ERR_BUG when the directory has no more.
  */
 int tree_next_entry(struct tree_cursor *cursor, struct tree_entry *ret, struct err *err);
 
@@ -88,12 +93,19 @@ int tree_next_entry(struct tree_cursor *cursor, struct tree_entry *ret, struct e
  */
 int tree_check(const struct tree *tree, struct err *err);
 
-/* Writes a tree. Directories must come in post-order; misuse is ERR_BUG. */
+/*
+ * Writes a tree. Directories must come in post-order, with their entries in order; a zeroed writer
+ * is a new one. Wrong counts are ERR_BUG; tree_check() sees the rest.
+ */
 struct tree_writer {
 	struct buf fragments;
 	struct buf body;
-	uint64_t directory_count, file_count, symlink_count, entry_count;
+	uint64_t directory_count, file_count, symlink_count;
+	uint32_t entries_left; /* of the directory that is being written */
+	bool finished;         /* the root entry was written */
 };
+
+#define AUTO_TREE_WRITER AUTO(tree_writer_done) struct tree_writer
 
 void tree_writer_done(struct tree_writer *writer);
 int tree_writer_fragment(

@@ -5,7 +5,7 @@
 /*
  * What every unit test needs on top of cmocka. A test file has static void functions `name(void
  * **state)` and ends with  int main(int argc, char **argv) { const struct CMUnitTest tests[] = {…};
- * return TEST_MAIN(tests); } so that a single case can be run alone: build/tests/unit/nix/nar CASE.
+ * return TEST_MAIN(tests); } so that a single case can be run alone: build/tests/unit/nix-nar CASE.
  */
 
 #include "base/err.h"
