@@ -17,7 +17,8 @@ struct path_info {
 	struct digest nar_hash; /* SHA-256 of its NAR */
 	uint64_t nar_size;      /* bytes */
 	char *deriver;          /* a store path, or NULL */
-	size_t *refs; /* indexes into the closure, itself included when it refers to itself */
+	size_t *refs; /* indexes into the closure, itself included when it refers to itself; in the
+			 order of their names */
 	size_t ref_count;
 	char *sigs;                 /* separated by spaces, or NULL */
 	char *ca;                   /* content address, or NULL */
@@ -39,6 +40,13 @@ struct closure {
 
 void path_info_done(struct path_info *info);
 void closure_done(struct closure *closure);
+
+/*
+ * Puts the paths into dependency order, an order that only their names and references decide, and
+ * each path's references into the order of names. ERR_CORRUPT when paths refer to each other in a
+ * circle; the closure then stays valid in its old order.
+ */
+int closure_sort(struct closure *closure, struct err *err);
 
 /* Sum of nar_size, bytes. */
 uint64_t closure_nar_size(const struct closure *closure);
