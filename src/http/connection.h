@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
+
+/* One client of a server: what server.c and connection.c share, and nobody else needs. */
+
+#include "base/buf.h"
+#include "http/response.h"
+#include "http/server.h"
+
+#include <netinet/in.h>
+#include <sys/queue.h>
+
+struct event;
+
+enum http_state {
+	HTTP_STATE_READING,   /* a request, or its beginning */
+	HTTP_STATE_WAITING,   /* for the handler's reply */
+	HTTP_STATE_WRITING,   /* the reply */
+	HTTP_STATE_LINGERING, /* for the client to close, after our last byte */
+};
+
+/* The request in hand and what was sent of its answer. */
+struct http_exchange {
+	struct http_connection *connection;
+	struct http_request request;
+	struct http_response response;
+	struct http_body *body; /* one reference, or NULL before the reply */
+	struct buf head;
+	size_t head_sent;
+	uint64_t body_len; /* bytes that follow the head: 0 for HEAD */
+	uint64_t body_sent;
+	uint64_t began_us; /* CLOCK_MONOTONIC */
+	void *tag;
+};
+
+struct http_connection {
+	TAILQ_ENTRY(http_connection) entry;
+	struct http_server *server;
+	int fd;
+	char peer[INET6_ADDRSTRLEN];
+	enum http_state state;
+	struct event *readable, *writable, *deadline;
+	char in[HTTP_HEAD_MAX];
+	size_t in_len;
+	bool answered;   /* at least one request */
+	bool head_begun; /* the deadline of the next head runs */
+	bool finish;     /* no further request after this one */
+	struct http_exchange exchange;
+	/* The file that is being sent from, opened when its piece comes up. */
+	int file;
+	const char *file_path; /* the piece's pointer */
+	uint64_t queued;       /* bytes given to the kernel in all */
+	uint64_t taken;        /* bytes the client had acknowledged at the last look */
+};
+
+TAILQ_HEAD(http_connections, http_connection);
+
+/*
+ * Serves the client at `take_fd`, which is closed in any case; NULL with ERR_NOMEM. The connection
+ * ends by itself and calls http_server_forget() then.
+ */
+struct http_connection *http_connection_new(
+	struct http_server *server, int take_fd, const struct sockaddr *peer, struct err *err);
+/* Cuts it at once; `failure` (or NULL) is what the outcome of a running exchange says. */
+void http_connection_cut(struct http_connection *connection, const char *failure);
+/* True between requests. */
+bool http_connection_idle(const struct http_connection *connection);
+/* Lets the exchange that runs be the last one; closes the connection when there is none. */
+void http_connection_finish(struct http_connection *connection);
+
+/* For connection.c: what the server is, and that a connection is gone. */
+struct event_base *http_server_base(const struct http_server *server);
+const struct http_server_config *http_server_config(const struct http_server *server);
+void http_server_forget(struct http_server *server, struct http_connection *connection);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The listening side: accepts, counts, and makes place. A connection looks after itself
+ * (connection.c); this file only knows how many there are and which of them are idle.
+ */
+#include "http/server.h"
+
+#include "base/mem.h"
+#include "http/connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+struct http_server {
+	struct event_base *base;
+	struct http_server_config config;
+	struct evconnlistener *listener;
+	struct event *retry; /* accepts again after the descriptors ran out */
+	struct http_connections connections;
+	unsigned count;
+	bool draining;
+	void (*drained)(void *data);
+	void *drained_data;
+};
+
+#define ACCEPT_RETRY_MS 200
+
+struct event_base *http_server_base(const struct http_server *server)
+{
+	return server->base;
+}
+
+const struct http_server_config *http_server_config(const struct http_server *server)
+{
+	return &server->config;
+}
+
+unsigned http_server_clients(const struct http_server *server)
+{
+	return server->count;
+}
+
+/* When every place is taken, the oldest idle client is given up for the next one. */
+static void make_place(struct http_server *server)
+{
+	struct http_connection *newest = TAILQ_LAST(&server->connections, http_connections), *c;
+	for (c = TAILQ_FIRST(&server->connections); c != newest; c = TAILQ_NEXT(c, entry)) {
+		if (http_connection_idle(c)) {
+			http_connection_cut(c, NULL);
+			return;
+		}
+	}
+	evconnlistener_disable(server->listener);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
+	int len, void *data)
+{
+	(void)listener;
+	(void)len;
+	struct http_server *server = data;
+	struct err err = ERR_INIT;
+	struct http_connection *c = http_connection_new(server, fd, addr, &err);
+	if (c == NULL)
+		return; /* out of memory: the client sees its connection closed */
+	TAILQ_INSERT_TAIL(&server->connections, c, entry);
+	if (++server->count >= server->config.limits.clients)
+		make_place(server);
+}
+
+/* accept() fails for good only by want of descriptors or memory: pause instead of spinning. */
+static void on_accept_error(struct evconnlistener *listener, void *data)
+{
+	struct http_server *server = data;
+	struct timeval delay = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+	evconnlistener_disable(listener);
+	event_add(server->retry, &delay);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	struct http_server *server = data;
+	if (server->listener != NULL)
+		evconnlistener_enable(server->listener);
+}
+
+void http_server_forget(struct http_server *server, struct http_connection *connection)
+{
+	TAILQ_REMOVE(&server->connections, connection, entry);
+	server->count--;
+	if (server->listener != NULL)
+		evconnlistener_enable(server->listener);
+	if (server->draining && server->count == 0 && server->drained != NULL) {
+		void (*drained)(void *) = server->drained;
+		server->drained = NULL;
+		drained(server->drained_data);
+	}
+}
+
+/* Names the address and the way out of what a user can get wrong. */
+static int listen_failed(int errnum, const struct sockaddr *addr, struct err *err)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	const void *ip = addr->sa_family == AF_INET6
+		? (const void *)&((const struct sockaddr_in6 *)addr)->sin6_addr
+		: (const void *)&((const struct sockaddr_in *)addr)->sin_addr;
+	inet_ntop(addr->sa_family, ip, host, sizeof(host));
+	unsigned port =
+		ntohs(addr->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)addr)->sin6_port
+						  : ((const struct sockaddr_in *)addr)->sin_port);
+	const char *form = addr->sa_family == AF_INET6 ? "cannot listen on '[%s]:%u'"
+						       : "cannot listen on '%s:%u'";
+	err_errno(err, errnum, form, host, port);
+	if (errnum == EADDRINUSE) {
+		err->kind = ERR_AGAIN;
+		return err_hint(err,
+			"another program has this port ('ss -ltnp' names it); choose "
+			"another one with --listen ADDR:PORT");
+	}
+	if (errnum == EADDRNOTAVAIL) {
+		err->kind = ERR_NOT_FOUND;
+		return err_hint(err,
+			"no interface of this machine has this address ('ip addr' "
+			"lists them)");
+	}
+	if (errnum == EACCES)
+		return err_hint(err,
+			"ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a "
+			"higher one with --listen ADDR:PORT");
+	return -1;
+}
+
+int http_server_new(struct event_base *base, const struct sockaddr *addr, socklen_t addr_len,
+	const struct http_server_config *config, struct http_server **ret, struct err *err)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+	if (server == NULL)
+		return err_oom(err);
+	server->base = base;
+	server->config = *config;
+	TAILQ_INIT(&server->connections);
+	server->retry = event_new(base, -1, 0, on_retry, server);
+	if (server->retry == NULL) {
+		http_server_free(server);
+		return err_oom(err);
+	}
+	errno = 0;
+	server->listener = evconnlistener_new_bind(base, on_accept, server,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 512, addr,
+		(int)addr_len);
+	if (server->listener == NULL) {
+		int errnum = errno != 0 ? errno : ENOMEM;
+		http_server_free(server);
+		return listen_failed(errnum, addr, err);
+	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	*ret = server;
+	return 0;
+}
+
+static void stop_listening(struct http_server *server)
+{
+	if (server->listener != NULL)
+		evconnlistener_free(server->listener);
+	server->listener = NULL;
+}
+
+struct http_server *http_server_free(struct http_server *server)
+{
+	if (server == NULL)
+		return NULL;
+	stop_listening(server);
+	server->drained = NULL;
+	for (struct http_connection *c; (c = TAILQ_FIRST(&server->connections)) != NULL;)
+		http_connection_cut(c, NULL);
+	if (server->retry != NULL)
+		event_free(server->retry);
+	free(server);
+	return NULL;
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+	if (getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&addr, &len) <
+		0)
+		return 0;
+	return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
+						: ((struct sockaddr_in *)&addr)->sin_port);
+}
+
+void http_server_drain(struct http_server *server, void (*drained)(void *data), void *data)
+{
+	stop_listening(server);
+	server->draining = true;
+	struct http_connection *c = TAILQ_FIRST(&server->connections);
+	while (c != NULL) {
+		struct http_connection *next = TAILQ_NEXT(c, entry);
+		http_connection_finish(c);
+		c = next;
+	}
+	if (server->count == 0) {
+		drained(data);
+		return;
+	}
+	server->drained = drained;
+	server->drained_data = data;
+}
