@@ -3,8 +3,10 @@
 #include "cli/command.h"
 
 extern const struct command cmd_completion;
+extern const struct command cmd_vm;
 
 const struct command *const commands[] = {
+	&cmd_vm,
 	&cmd_completion,
 	NULL,
 };

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <regex.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Text kept for matching; a boot prints some 100 KiB. Older text is forgotten. */
@@ -27,7 +28,10 @@ struct console {
 	int fd, transcript;
 	bool end;
 	struct buf text;
-	size_t look; /* offset in text: nothing before it matches what is awaited */
+	size_t look;   /* offset in text: behind the last match */
+	char *pattern; /* the last one, compiled; text before `from` does not match it */
+	regex_t compiled;
+	size_t from;
 	enum escape escape;
 	bool forbids;
 	regex_t forbidden;
@@ -66,6 +70,9 @@ void console_free(struct console *c)
 	buf_done(&c->text);
 	if (c->forbids)
 		regfree(&c->forbidden);
+	if (c->pattern != NULL)
+		regfree(&c->compiled);
+	free(c->pattern);
 	free(c->before);
 	free(c);
 }
@@ -155,6 +162,7 @@ static void forget(struct console *c)
 	c->text.len -= cut;
 	memmove(c->text.data, c->text.data + cut, c->text.len);
 	c->look = c->look > cut ? c->look - cut : 0;
+	c->from = c->from > cut ? c->from - cut : 0;
 }
 
 static int keep(struct console *c, const char *data, size_t size, struct err *err)
@@ -229,55 +237,82 @@ static int quote_tail(const struct console *c, struct err *err)
 	return -1;
 }
 
-/* Consumes text up to `end` and keeps what stood before it. */
-static int consume(struct console *c, size_t start, size_t end, struct err *err)
+/* Consumes the text up to `end`. */
+static int consume(struct console *c, size_t end, struct err *err)
 {
-	char *before = strndup((const char *)c->text.data + start, end - start);
+	char *before = strndup((const char *)c->text.data + c->look, end - c->look);
 	if (before == NULL)
 		return err_oom(err);
 	free(c->before);
 	c->before = before;
-	c->look = end;
+	c->look = c->from = end;
+	return 0;
+}
+
+/* Makes `pattern` the one that is looked for; the same one goes on where it was. */
+static int set_pattern(struct console *c, const char *pattern, struct err *err)
+{
+	if (c->pattern != NULL && strcmp(c->pattern, pattern) == 0)
+		return 0;
+	regex_t compiled;
+	if (compile(&compiled, pattern, err) < 0)
+		return -1;
+	char *copy = strdup(pattern);
+	if (copy == NULL) {
+		regfree(&compiled);
+		return err_oom(err);
+	}
+	if (c->pattern != NULL)
+		regfree(&c->compiled);
+	free(c->pattern);
+	c->pattern = copy;
+	c->compiled = compiled;
+	c->from = c->look;
 	return 0;
 }
 
 /* 0 found, 1 not there (yet). */
-static int look(struct console *c, const regex_t *pattern, const char *source, char **ret_match,
-	struct err *err)
+static int look(struct console *c, char **ret_match, struct err *err)
 {
-	char *text = buf_str(&c->text, err);
+	const char *text = buf_str(&c->text, err);
 	if (text == NULL)
 		return -1;
-	text += c->look;
+	text += c->from;
 	regmatch_t bad, found[2];
 	bool is_bad = c->forbids && regexec(&c->forbidden, text, 1, &bad, 0) == 0;
-	bool is_found = regexec(pattern, text, 2, found, 0) == 0;
+	bool is_found = regexec(&c->compiled, text, 2, found, 0) == 0;
 	if (is_bad && (!is_found || bad.rm_so < found[0].rm_so)) {
 		err_raise(err, ERR_IO, "'%.*s' appeared on the console while waiting for '%s'",
-			(int)(bad.rm_eo - bad.rm_so), text + bad.rm_so, source);
+			(int)(bad.rm_eo - bad.rm_so), text + bad.rm_so, c->pattern);
 		return quote_tail(c, err);
 	}
-	if (!is_found)
+	if (!is_found) {
+		const char *newline = strrchr(text, '\n');
+		c->from += newline != NULL ? (size_t)(newline + 1 - text) : 0;
 		return 1;
+	}
 	if (ret_match != NULL) {
 		regmatch_t m = found[1].rm_so >= 0 ? found[1] : found[0];
 		*ret_match = strndup(text + m.rm_so, (size_t)(m.rm_eo - m.rm_so));
 		if (*ret_match == NULL)
 			return err_oom(err);
 	}
-	return consume(c, c->look, c->look + (size_t)found[0].rm_eo, err);
+	return consume(c, c->from + (size_t)found[0].rm_eo, err);
 }
 
-static int wait_for(struct console *c, const regex_t *pattern, const char *source,
-	unsigned timeout_ms, char **ret_match, struct err *err)
+int console_expect(struct console *c, const char *pattern, unsigned timeout_ms, char **ret_match,
+	struct err *err)
 {
+	if (set_pattern(c, pattern, err) < 0)
+		return -1;
 	uint64_t deadline = deadline_in(timeout_ms);
 	for (;;) {
-		int r = look(c, pattern, source, ret_match, err);
+		int r = look(c, ret_match, err);
 		if (r <= 0)
 			return r;
 		if (c->end) {
-			err_raise(err, ERR_IO, "the console closed while waiting for '%s'", source);
+			err_raise(
+				err, ERR_IO, "the console closed while waiting for '%s'", pattern);
 			return quote_tail(c, err);
 		}
 		int left = deadline_left_ms(deadline);
@@ -286,38 +321,29 @@ static int wait_for(struct console *c, const regex_t *pattern, const char *sourc
 			return -1;
 		if (r == 1 && left == 0) {
 			err_raise(err, ERR_AGAIN, "'%s' did not appear on the console within %g s",
-				source, timeout_ms / 1000.0);
+				pattern, timeout_ms / 1000.0);
 			return quote_tail(c, err);
 		}
 	}
 }
 
-int console_expect(struct console *c, const char *pattern, unsigned timeout_ms, char **ret_match,
-	struct err *err)
-{
-	regex_t compiled;
-	if (compile(&compiled, pattern, err) < 0)
-		return -1;
-	int r = wait_for(c, &compiled, pattern, timeout_ms, ret_match, err);
-	regfree(&compiled);
-	return r;
-}
-
 int console_look(struct console *c, const char *pattern, char **ret_match, struct err *err)
 {
-	regex_t compiled;
-	if (compile(&compiled, pattern, err) < 0)
-		return -1;
-	int r = look(c, &compiled, pattern, ret_match, err);
-	regfree(&compiled);
-	return r;
+	return set_pattern(c, pattern, err) < 0 ? -1 : look(c, ret_match, err);
+}
+
+/* A write that cannot end in SIGPIPE; a pty, which is no socket, never does. */
+static ssize_t put(int fd, const char *text, size_t size)
+{
+	ssize_t n = send(fd, text, size, MSG_NOSIGNAL);
+	return n < 0 && errno == ENOTSOCK ? write(fd, text, size) : n;
 }
 
 int console_send(struct console *c, const char *text, struct err *err)
 {
 	size_t left = strlen(text);
 	while (left > 0) {
-		ssize_t n = write(c->fd, text, left);
+		ssize_t n = put(c->fd, text, left);
 		if (n >= 0) {
 			text += n;
 			left -= (size_t)n;

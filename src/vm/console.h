@@ -7,8 +7,10 @@
  * something. Works on any stream descriptor (socket, pty).
  *
  * Patterns are POSIX extended regular expressions, matched within one line ("^" and "$" are its
- * ends), against text freed of carriage returns, NULs and terminal escape sequences. Text is
- * consumed by a match: the next one is looked for behind it.
+ * ends), against text freed of carriage returns, NULs and terminal escape sequences. Since text
+ * comes in pieces, "$" also matches where it has come to so far ("login: *$"); a pattern that wants
+ * the whole of a line ends with "\n". Text is consumed by a match: the next one is looked for
+ * behind it.
  */
 
 #include "base/err.h"

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES ((size_t)4 << 20) /* query-qmp-schema answers with some 200 KiB */
@@ -134,6 +135,22 @@ int qmp_new(int *take_fd, unsigned timeout_ms, struct qmp **ret, struct err *err
 	return 0;
 }
 
+/* Not write(): a QEMU that is gone must be an error, not a SIGPIPE. */
+static int send_all(struct qmp *q, const char *text, size_t left, struct err *err)
+{
+	while (left > 0) {
+		/* Short against a socket's buffer, and QEMU always reads: this does not block. */
+		ssize_t n = send(q->fd, text, left, MSG_NOSIGNAL);
+		if (n < 0 && errno == EPIPE)
+			return err_raise(err, ERR_IO, "QEMU closed its monitor");
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, "cannot write to QEMU's monitor");
+		text += n > 0 ? n : 0;
+		left -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
 static int send_command(struct qmp *q, const char *command, json_t *take_arguments, struct err *err)
 {
 	json_t *object = json_pack("{s:s, s:o*}", "execute", command, "arguments", take_arguments);
@@ -141,10 +158,9 @@ static int send_command(struct qmp *q, const char *command, json_t *take_argumen
 	json_decref(object);
 	if (text == NULL)
 		return err_oom(err);
-	/* Short against a socket's buffer, and QEMU always reads: a blocking write is fine. */
-	if (fd_write_full(q->fd, text, strlen(text), "QEMU's monitor", err) < 0)
-		return -1;
-	return fd_write_full(q->fd, "\n", 1, "QEMU's monitor", err);
+	size_t len = strlen(text);
+	text[len] = '\n'; /* in the place of the NUL */
+	return send_all(q, text, len + 1, err);
 }
 
 /* Takes the answer apart and over. */
@@ -172,9 +188,8 @@ int qmp_execute(struct qmp *q, const char *command, json_t *take_arguments, unsi
 	json_t **ret, struct err *err)
 {
 	json_t *answer;
-	if (send_command(q, command, take_arguments, err) < 0)
-		return -1;
-	if (read_answer(q, deadline_in(timeout_ms), &answer, err) < 0)
+	if (send_command(q, command, take_arguments, err) < 0 ||
+		read_answer(q, deadline_in(timeout_ms), &answer, err) < 0)
 		return err_prefix(err, "command '%s'", command);
 	return take_answer(command, answer, ret, err);
 }

@@ -24,7 +24,7 @@ int shell_adopt(struct console *c, unsigned timeout_ms, struct err *err)
 		    "dmesg -n 1 2>/dev/null; printf '\\001ready\\n'\n",
 		    err) < 0)
 		return -1;
-	return console_expect(c, "\001ready$", timeout_ms, NULL, err);
+	return console_expect(c, "\001ready\n", timeout_ms, NULL, err);
 }
 
 int shell_login(struct console *c, const char *user, const char *password, unsigned timeout_ms,
@@ -64,8 +64,8 @@ int shell_run(struct console *c, const char *command, unsigned timeout_ms, int *
 		return -1;
 	uint64_t deadline = deadline_in(timeout_ms);
 	AUTO_FREE char *status = NULL;
-	if (console_expect(c, "\001begin$", timeout_ms, NULL, err) < 0 ||
-		console_expect(c, "^\001end ([0-9]+)$", (unsigned)deadline_left_ms(deadline),
+	if (console_expect(c, "^\001begin\n", timeout_ms, NULL, err) < 0 ||
+		console_expect(c, "^\001end ([0-9]+)\n", (unsigned)deadline_left_ms(deadline),
 			&status, err) < 0)
 		return -1;
 	const char *text = console_before(c);
@@ -77,7 +77,7 @@ int shell_run(struct console *c, const char *command, unsigned timeout_ms, int *
 	char *output = end > text ? strndup(text, (size_t)(end - text)) : strdup("");
 	if (output == NULL)
 		return err_oom(err);
-	*ret_status = atoi(status);
+	*ret_status = (int)strtol(status, NULL, 10);
 	if (ret_output != NULL)
 		*ret_output = output;
 	else

@@ -74,6 +74,18 @@ static int start_qemu(const struct machine *m, struct child **ret, struct err *e
 		: -1;
 }
 
+/* A QEMU that ended has said why, which is worth more than how we noticed. */
+static int diagnose_start(struct vm *vm, struct err *err)
+{
+	struct err local = ERR_INIT;
+	int status;
+	if (child_wait(vm->child, 500, &status, &local) != 0)
+		return err_prefix(err, "starting the virtual machine");
+	err_reset(err);
+	err_raise(err, ERR_IO, "cannot start the virtual machine");
+	return vm_explain(vm, err);
+}
+
 static int start(struct vm *vm, struct machine *m, const char *transcript, struct err *err)
 {
 	AUTO_FD int console = -1;
@@ -94,8 +106,7 @@ static int start(struct vm *vm, struct machine *m, const char *transcript, struc
 		return -1;
 	if (qmp_new(&qmp, START_TIMEOUT_MS, &vm->qmp, err) == 0)
 		return 0;
-	err_prefix(err, "starting the virtual machine");
-	return vm_explain(vm, err);
+	return diagnose_start(vm, err);
 }
 
 int vm_start(const struct machine *m, const char *transcript, struct vm **ret, struct err *err)
