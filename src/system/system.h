@@ -47,6 +47,9 @@ void system_done(struct system *system);
  * ERR_NOT_FOUND, ERR_USAGE when it ends outside the store.
  */
 int system_resolve(const char *name, const char *store_dir, char **ret_path, struct err *err);
+/* As system_resolve(), for a store whose paths are read below real_dir. */
+int system_resolve_in(const char *name, const char *store_dir, const char *real_dir,
+	char **ret_path, struct err *err);
 
 /*
  * Reads the system at `path`, whose files are found below real_dir instead of store_dir. ERR_USAGE
