@@ -42,6 +42,13 @@ static void walk_done(struct walk *w)
 	buf_done(&w->rest);
 }
 
+/* Names the store's directory, reached step by step, as paths in it are named. */
+static int enter_store(struct walk *w, struct err *err)
+{
+	buf_clear(&w->done);
+	return buf_put_str(&w->done, w->view->dir, err);
+}
+
 /* Starts over at the root with an absolute path, whose store directory counts as resolved. */
 static int restart(struct walk *w, const char *path, struct err *err)
 {
@@ -52,7 +59,7 @@ static int restart(struct walk *w, const char *path, struct err *err)
 		skip = strlen(view->dir);
 	else if (is_below(path, view->real_dir))
 		skip = strlen(view->real_dir);
-	if (skip > 0 && buf_put_str(&w->done, view->dir, err) < 0)
+	if (skip > 0 && enter_store(w, err) < 0)
 		return -1;
 	buf_clear(&w->rest);
 	return buf_put_str(&w->rest, path + skip, err);
@@ -127,7 +134,7 @@ static int step(struct walk *w, const char *part, const char *name, struct err *
 	if (lstat(real, &st) < 0)
 		return not_there(w, name, err);
 	if (!S_ISLNK(st.st_mode))
-		return 0;
+		return strcmp(done, w->view->real_dir) == 0 ? enter_store(w, err) : 0;
 	if (++w->links > LINKS_MAX)
 		return err_raise(err, ERR_USAGE, "'%s' leads through more than %d symlinks", name,
 			LINKS_MAX);
