@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/progress.h"
 #include "nix/path_info.h"
+#include "tree/tree.h"
 
 #include <stdint.h>
 
@@ -59,9 +60,36 @@ int pool_add(struct pool *pool, const struct closure *closure, const struct pool
 int pool_find(struct pool *pool, const struct digest *nar_hash, const struct pool_params *params,
 	struct pool_segment *ret, struct err *err);
 
+/*
+ * pool_find() for every path of a closure: 1 and segments in the order of closure->items, which the
+ * caller owns; or 0 and the index of one that is missing. 1,500 paths take a few milliseconds.
+ */
+int pool_find_closure(struct pool *pool, const struct closure *closure,
+	const struct pool_params *params, struct pool_segment **ret_segments, size_t *ret_missing,
+	struct err *err);
+
+/* Trees in memory, in the order they were asked for. */
+struct pool_trees {
+	struct tree *items;
+	size_t len;
+	struct buf bytes; /* what the trees point into */
+};
+#define AUTO_POOL_TREES AUTO(pool_trees_done) struct pool_trees
+void pool_trees_done(struct pool_trees *trees);
+
+/*
+ * Reads the trees of many segments at once and holds each to its name. ERR_NOT_FOUND or ERR_CORRUPT
+ * name the object.
+ */
+int pool_load_trees(struct pool *pool, const struct pool_segment *segments, size_t count,
+	struct pool_trees *ret, struct err *err);
+
 /* The file name of an object, which need not exist; caller owns; NULL with ERR_NOMEM. */
 char *pool_object_path(const struct pool *pool, const struct digest *object, struct err *err);
-/* Stores bytes as an object (if it is not there) and gives its name. */
+/*
+ * Stores bytes as an object (if it is not there), pins it, and gives its name. It is on the disk
+ * when this returns.
+ */
 int pool_put(struct pool *pool, const void *data, size_t size, struct digest *ret, struct err *err);
 /* Reads an object into memory, appended to `out`. ERR_NOT_FOUND, ERR_CORRUPT when it does not match
  * its name. */
@@ -77,5 +105,43 @@ int pool_pin(struct pool *pool, const struct digest *objects, size_t count, stru
 int pool_memo_get(struct pool *pool, const struct digest *key, struct digest *ret, struct err *err);
 int pool_memo_put(
 	struct pool *pool, const struct digest *key, const struct digest *object, struct err *err);
+
+/* What the pool holds. */
+struct pool_stat {
+	uint64_t segments, nar_bytes; /* store paths of the index, and what they measure unpacked */
+	uint64_t memos;
+	uint64_t objects, object_bytes; /* files */
+	uint64_t unused, unused_bytes;  /* of them, those that nothing refers to */
+};
+int pool_stat(struct pool *pool, struct pool_stat *ret, struct err *err);
+
+/* Receives each problem that pool_verify() finds, as one line. */
+typedef void pool_problem_fn(void *data, const char *problem);
+
+struct pool_check {
+	bool repair;   /* remove bad objects and rows; they are made again when they are needed */
+	unsigned jobs; /* threads; 0: all cores */
+	pool_problem_fn *problem; /* called from one thread at a time */
+	void *data;
+};
+
+/*
+ * Hashes every object, and checks that index, trees and segments fit together. 0 also when there
+ * are problems, whose number is *ret_problems. Progress is in bytes.
+ */
+int pool_verify(struct pool *pool, const struct pool_check *check, struct progress *progress,
+	uint64_t *ret_problems, struct err *err);
+
+/* What pool_gc() did. */
+struct pool_gc_result {
+	uint64_t removed, removed_bytes; /* objects */
+	uint64_t left_bytes;
+};
+
+/*
+ * Removes what nothing refers to, then what was not used for longest until the objects measure at
+ * most max_bytes. What a process has pinned stays, even if it is more than that.
+ */
+int pool_gc(struct pool *pool, uint64_t max_bytes, struct pool_gc_result *ret, struct err *err);
 
 #endif

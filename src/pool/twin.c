@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* A hash table of files by their contents. The digest is its own hash. */
+#include "pool/twin.h"
+
+#include "base/bytes.h"
+
+#include <string.h>
+
+int twins_init(struct twins *twins, const struct walk *walk, struct err *err)
+{
+	*twins = (struct twins){0};
+	twins->seen = calloc(walk->twin_classes + 1, 1);
+	return twins->seen != NULL ? 0 : err_oom(err);
+}
+
+void twins_done(struct twins *twins)
+{
+	free(TAKE_PTR(twins->table));
+	free(TAKE_PTR(twins->seen));
+}
+
+bool twins_expected(const struct twins *twins, uint32_t twin_class)
+{
+	return twins->seen[twin_class] != 0;
+}
+
+/* The entry for a digest: its own, or the free one where it belongs. */
+static struct twin *place(struct twin *table, size_t mask, const struct digest *digest)
+{
+	size_t i = (size_t)get_le64(digest->bytes) & mask;
+	while (table[i].used && !digest_equal(&table[i].digest, digest))
+		i = (i + 1) & mask;
+	return &table[i];
+}
+
+/* Keeps at least half of the table free. */
+static int make_room(struct twins *twins, struct err *err)
+{
+	if (twins->table != NULL && twins->len * 2 < twins->mask)
+		return 0;
+	size_t size = twins->table != NULL ? 2 * (twins->mask + 1) : 64;
+	struct twin *table = calloc(size, sizeof(*table));
+	if (table == NULL)
+		return err_oom(err);
+	for (size_t i = 0; twins->table != NULL && i <= twins->mask; i++)
+		if (twins->table[i].used)
+			*place(table, size - 1, &twins->table[i].digest) = twins->table[i];
+	free(twins->table);
+	twins->table = table;
+	twins->mask = size - 1;
+	return 0;
+}
+
+int twins_find(struct twins *twins, const struct walk *walk, uint32_t node,
+	const struct digest *digest, uint32_t *ret_node, struct err *err)
+{
+	if (make_room(twins, err) < 0)
+		return -1;
+	struct twin *twin = place(twins->table, twins->mask, digest);
+	if (twin->used) {
+		*ret_node = twin->node;
+		return 1;
+	}
+	*twin = (struct twin){.digest = *digest, .node = node, .used = true};
+	twins->len++;
+	twins->seen[walk->nodes.items[node].twin_class] = 1;
+	return 0;
+}
