@@ -54,8 +54,12 @@ int system_resolve_in(const char *name, const char *store_dir, const char *real_
 		return -1;
 	size_t len = store_path_len(path, store_dir);
 	if (len == 0) {
-		err_raise(err, ERR_USAGE, "'%s' leads to '%s', which is not in the store '%s'",
-			name, path, real_dir);
+		if (strcmp(name, path) == 0)
+			err_raise(err, ERR_USAGE, "'%s' is not in the store '%s'", name, real_dir);
+		else
+			err_raise(err, ERR_USAGE,
+				"'%s' leads to '%s', which is not in the store '%s'", name, path,
+				real_dir);
 		return err_hint(err,
 			"name a store path of a system package or a symlink to one, "
 			"like /run/current-system");
