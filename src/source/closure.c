@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rows of the Nix database (schema 10; Nix, src/libstore/schema.sql) into a closure. One recursive
- * query finds and reads all paths, another all references among them, and every field that others
+ * query finds and reads all paths, a small one per path its references, and every field that others
  * rely on is checked here.
  */
 #include "base/vec.h"
@@ -144,11 +144,10 @@ static size_t find_item(const struct loader *l, int64_t id)
 	return at != NULL ? (size_t)(at - l->ids.items) : SIZE_MAX;
 }
 
-/* Appends a reference; `cap` is that of the item's list. */
+/* Appends a reference to an item's list, whose room is *cap. */
 static int add_ref(
-	struct loader *l, size_t referrer, int64_t reference, size_t *cap, struct err *err)
+	struct loader *l, struct path_info *info, int64_t reference, size_t *cap, struct err *err)
 {
-	struct path_info *info = &l->closure.items[referrer];
 	size_t item = find_item(l, reference);
 	if (item == SIZE_MAX) {
 		err_raise(err, ERR_NOT_FOUND,
@@ -163,33 +162,31 @@ static int add_ref(
 	return 0;
 }
 
-static int load_refs(struct loader *l, const char *path, struct err *err)
+static int load_refs_of(struct loader *l, sqlite3_stmt *stmt, size_t item, struct err *err)
 {
-	static const char sql[] = CLOSURE_IDS
-		"select referrer, reference from closure join Refs on referrer = closure.id "
-		"order by referrer, reference";
-	AUTO_STMT *stmt = NULL;
-	size_t referrer = SIZE_MAX, cap = 0;
-	int64_t last = -1;
+	size_t cap = 0;
 	int more;
+	if (sqlite3_bind_int64(stmt, 1, l->ids.items[item]) != SQLITE_OK)
+		return query_raise(l->db, err, "cannot read '%s'", l->store->db_path);
+	while ((more = query_step(l->db, l->store->db_path, stmt, err)) == 1)
+		if (add_ref(l, &l->closure.items[item], sqlite3_column_int64(stmt, 0), &cap, err) <
+			0)
+			return -1;
+	(void)sqlite3_reset(stmt); /* repeats the result of the last step */
+	return more;
+}
+
+/* One small query per path is half the time of a join with the recursive query. */
+static int load_refs(struct loader *l, struct err *err)
+{
+	static const char sql[] = "select reference from Refs where referrer = ?1";
+	AUTO_STMT *stmt = NULL;
 	if (query_prepare(l->db, l->store->db_path, sql, &stmt, err) < 0)
 		return -1;
-	if (sqlite3_bind_text(stmt, 1, path, -1, SQLITE_STATIC) != SQLITE_OK)
-		return query_raise(l->db, err, "cannot read '%s'", l->store->db_path);
-	while ((more = query_step(l->db, l->store->db_path, stmt, err)) == 1) {
-		int64_t id = sqlite3_column_int64(stmt, 0);
-		if (referrer == SIZE_MAX || id != last) {
-			last = id;
-			cap = 0;
-			referrer = find_item(l, id);
-		}
-		/* The row of a missing path may still have references of its own; whoever refers
-		 * to it is reported. */
-		if (referrer != SIZE_MAX &&
-			add_ref(l, referrer, sqlite3_column_int64(stmt, 1), &cap, err) < 0)
+	for (size_t i = 0; i < l->closure.len; i++)
+		if (load_refs_of(l, stmt, i, err) < 0)
 			return -1;
-	}
-	return more;
+	return 0;
 }
 
 static int load(struct loader *l, const char *path, struct err *err)
@@ -201,7 +198,7 @@ static int load(struct loader *l, const char *path, struct err *err)
 	/* Both queries see one state of the database. */
 	if (sqlite3_exec(l->db, "begin", NULL, NULL, NULL) != SQLITE_OK)
 		return query_raise(l->db, err, "cannot read '%s'", store->db_path);
-	if (load_paths(l, path, err) < 0 || load_refs(l, path, err) < 0)
+	if (load_paths(l, path, err) < 0 || load_refs(l, err) < 0)
 		return -1;
 	return closure_sort(&l->closure, err);
 }

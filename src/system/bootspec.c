@@ -83,9 +83,18 @@ static int lacks(const struct scope *in, const char *key, struct err *err)
 }
 
 /*
- * The text of a value. Strings end up in command lines, iPXE scripts and plans of one line each, so
- * a control character could only be damage or an attack.
+ * Strings end up in command lines, iPXE scripts and plans of one line each, so a control character
+ * could only be damage or an attack.
  */
+static bool is_one_line(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* The text of a value; NULL when it failed. */
 static const char *text_of(
 	const json_t *value, const struct scope *in, const char *key, struct err *err)
 {
@@ -94,12 +103,10 @@ static const char *text_of(
 		return NULL;
 	}
 	const char *text = json_string_value(value);
-	for (const char *p = text; *p != '\0'; p++) {
-		if ((unsigned char)*p < ' ' || *p == 0x7f) {
-			err_raise(err, ERR_CORRUPT, "'%s' in '%s' contains a control character",
-				key, in->name);
-			return NULL;
-		}
+	if (!is_one_line(text)) {
+		err_raise(err, ERR_CORRUPT, "'%s' in '%s' contains a control character", key,
+			in->name);
+		return NULL;
 	}
 	return text;
 }
@@ -226,10 +233,14 @@ static int read_specialisations(
 		return err_oom(err);
 	json_object_foreach(map->object, name, value) names[i++] = name;
 	qsort(names, count, sizeof(*names), compare_names);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		if (!is_one_line(names[i]))
+			return err_raise(err, ERR_CORRUPT,
+				"the name of a specialisation contains a control character");
 		if (read_specialisation(
 			    names[i], json_object_get(map->object, names[i]), final, spec, err) < 0)
 			return -1;
+	}
 	return 0;
 }
 

@@ -185,6 +185,8 @@ static void control_characters(void **state)
 	assert_refused("{\"org.nixos.bootspec.v1\": {" SYSTEM "," INIT "," KERNEL
 		       ", \"kernelParams\": [\"quiet\\ninitrd http://evil\"]}}",
 		"'kernelParams[0]' in 'org.nixos.bootspec.v1' contains a control character");
+	assert_refused("{" V1 ", \"org.nixos.specialisation.v1\": {\"x\\ny\": {" V1 "}}}",
+		"the name of a specialisation contains a control character");
 }
 
 static void every_truncation(void **state)
