@@ -181,6 +181,20 @@ static void every_failure_of_the_sink(void **state)
 	}
 }
 
+/* The odd paths of the fixtures: single files, symlinks, names, sizes, depths. */
+static void odd_fixtures(void **state)
+{
+	(void)state;
+	AUTO_FREE char *paths = test_shell_output(
+		"nix-store -qR /var/lib/snowboot/fixtures/odd 2>/dev/null || true");
+	if (paths[0] == '\0')
+		test_skip(
+			"no fixtures under /var/lib/snowboot/fixtures; fixtures/build makes them");
+	for (char *save = NULL, *path = strtok_r(paths, "\n", &save); path != NULL;
+		path = strtok_r(NULL, "\n", &save))
+		assert_as_nix(path);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +205,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_cannot_be_packed),
 		cmocka_unit_test(a_file_that_ends_early),
 		cmocka_unit_test(every_failure_of_the_sink),
+		cmocka_unit_test(odd_fixtures),
 	};
 	return TEST_MAIN(tests);
 }
