@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef STAGE1_ACTIVATION_H
+#define STAGE1_ACTIVATION_H
+
+/*
+ * What nixos-init does in the initrd between the mounts and systemd (nixpkgs
+ * pkgs/by-name/ni/nixos-init), done from the plan.
+ */
+
+#include "base/err.h"
+#include "plan/plan.h"
+#include "stage1/modules.h"
+
+#include <stdbool.h>
+
+/*
+ * Activates `system` in the root at `root`: the options of /nix/store, the etc overlay (writable,
+ * or read-only when etc_writable is false), /run/booted-system and /run/current-system, the
+ * kernel's modprobe and firmware paths, /usr/bin/env, /bin/sh.
+ */
+int activation_run(const struct plan *plan, const char *system, const char *root, bool etc_writable,
+	struct modules *modules, struct err *err);
+
+#endif
