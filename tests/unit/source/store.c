@@ -10,6 +10,7 @@
 #include <sqlite3.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define A "/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-app"
@@ -346,7 +347,7 @@ static void root_with_odd_name(void **state)
 	assert_usual(&closure);
 }
 
-/* Nix's own collector keeps what we hold, also when it runs already, and takes it afterwards. */
+/* Nix's own collector keeps what we hold, and takes it afterwards. */
 static void holds_against_the_collector(void **state)
 {
 	(void)state;
@@ -365,6 +366,48 @@ static void holds_against_the_collector(void **state)
 	test_shell("test -z \"$(ls '%s/nix/var/nix/temproots')\"", root);
 	test_shell("nix-store --store '%s' --gc >/dev/null 2>&1", root);
 	test_shell("test ! -e '%s%s'", root, path);
+}
+
+/* A collector that is running: the lock held, one client served on the socket. */
+static pid_t start_collector(const char *root)
+{
+	static const char script[] =
+		"import fcntl, os, socket, sys\n"
+		"os.chdir(sys.argv[1] + '/nix/var/nix'); os.makedirs('gc-socket')\n"
+		"lock = open('gc.lock', 'a'); fcntl.flock(lock, fcntl.LOCK_EX)\n"
+		"s = socket.socket(socket.AF_UNIX); s.bind('gc-socket/socket'); s.listen()\n"
+		"open('ready', 'w'); c = s.accept()[0]; line = c.recv(4096)\n"
+		"open('told', 'wb').write(line); c.send(b'1'); c.recv(1)\n";
+	pid_t pid = fork();
+	if (pid == 0) {
+		execlp("python3", "python3", "-c", script, root, (char *)NULL);
+		_exit(127);
+	}
+	assert_true(pid > 0);
+	test_shell("for i in $(seq 200); do test -e '%s/nix/var/nix/ready' && exit 0; sleep 0.05; "
+		   "done; exit 1",
+		root);
+	return pid;
+}
+
+static void tells_a_running_collector(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct store *store = NULL;
+	const char *root = usual_store();
+	int status;
+	pid_t collector = start_collector(root);
+	assert_ok(store_open(root, &store, &err));
+	assert_ok(store_hold(store, A, &err));
+	assert_int_equal(waitpid(collector, &status, 0), collector);
+	assert_int_equal(status, 0);
+	AUTO_FREE char *told = test_shell_output("cat '%s/nix/var/nix/told'", root);
+	assert_string_equal(told, A);
+	AUTO_FREE char *kept =
+		test_shell_output("tr '\\0' '\\n' < '%s'/nix/var/nix/temproots/%d", root, getpid());
+	assert_string_equal(kept, A);
+	store_close(store);
 }
 
 /* The closure of a real system is what Nix says, dependencies first. */
@@ -419,6 +462,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_truncation),
 		cmocka_unit_test(root_with_odd_name),
 		cmocka_unit_test(holds_against_the_collector),
+		cmocka_unit_test(tells_a_running_collector),
 		cmocka_unit_test(real_systems),
 	};
 	return TEST_MAIN(tests);
