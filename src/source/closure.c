@@ -149,12 +149,10 @@ static int add_ref(
 	struct loader *l, struct path_info *info, int64_t reference, size_t *cap, struct err *err)
 {
 	size_t item = find_item(l, reference);
-	if (item == SIZE_MAX) {
-		err_raise(err, ERR_NOT_FOUND,
+	if (item == SIZE_MAX)
+		return err_raise(err, ERR_NOT_FOUND,
 			"'%s' refers to row %lld of the Nix database, which is missing", info->path,
 			(long long)reference);
-		return err_hint(err, "'nix-store --verify --repair' mends the database");
-	}
 	if (info->ref_count == *cap &&
 		vec_grow((void **)&info->refs, cap, info->ref_count, sizeof(size_t), err) < 0)
 		return -1;
