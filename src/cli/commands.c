@@ -4,11 +4,16 @@
 
 extern const struct command cmd_completion;
 extern const struct command cmd_show;
+extern const struct command cmd_pool_add, cmd_pool_stat, cmd_pool_verify, cmd_pool_gc;
 extern const struct command cmd_vm;
 
 const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_vm,
+	&cmd_pool_add,
+	&cmd_pool_stat,
+	&cmd_pool_verify,
+	&cmd_pool_gc,
 	&cmd_completion,
 	NULL,
 };

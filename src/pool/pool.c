@@ -57,15 +57,16 @@ static int open_dirs(struct pool *pool, struct err *err)
 	if (!pool->read_only && path_mkdirs(pool->dir, err) < 0)
 		return -1;
 	pool->fd = open(pool->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (pool->fd < 0)
+	bool absent = pool->fd < 0 && errno == ENOENT;
+	if (pool->fd < 0 && !absent)
 		return err_sys(err, "cannot open pool '%s'", pool->dir);
-	session_init(&pool->session, pool->fd, pool->dir);
-	if (!pool->read_only && (make_dirs(pool, err) < 0 || sweep(pool, err) < 0))
-		return -1;
-	if (pool->read_only && faccessat(pool->fd, "index.sqlite", F_OK, 0) < 0) {
+	if (absent || (pool->read_only && faccessat(pool->fd, "index.sqlite", F_OK, 0) < 0)) {
 		err_raise(err, ERR_NOT_FOUND, "there is no pool at '%s'", pool->dir);
 		return err_hint(err, "'snowboot pool add' makes one; --pool names another one");
 	}
+	session_init(&pool->session, pool->fd, pool->dir);
+	if (!pool->read_only && (make_dirs(pool, err) < 0 || sweep(pool, err) < 0))
+		return -1;
 	return 0;
 }
 
