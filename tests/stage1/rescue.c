@@ -48,8 +48,9 @@ static void image_truncated(void **state)
 	AUTO_GUEST probe = {0};
 	guest_make(&probe, "scripted");
 	AUTO_FREE char *size = test_shell_output("stat -c %%s %s/root/image.squashfs", probe.dir);
-	AUTO_FREE char *cause = path_printf(&err,
-		"image '/image.squashfs' has %ld bytes, %s are planned", atol(size) - 4096, size);
+	AUTO_FREE char *cause =
+		path_printf(&err, "image '/image.squashfs' has %ld bytes, %s are planned",
+			strtol(size, NULL, 10) - 4096, size);
 	fails(&(struct failure){"scripted", "truncate -s -4096 root/image.squashfs", GUEST_INIT,
 		cause,
 		"the transfer was cut off, or memory was short: boot again with more memory"});

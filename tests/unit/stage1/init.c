@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "test.h"
+
+#include "base/mem.h"
+#include "stage1/init.h"
+
+/* A root with two systems; links in it are absolute, as they are in a store. */
+static const char *make_root(void)
+{
+	const char *root = test_tmpdir();
+	test_shell(
+		"cd %s && mkdir -p nix/store/a/specialisation nix/store/b nix/profiles bin && "
+		"printf '#! /bin/sh -e\\n' > nix/store/a/init && cp nix/store/a/init nix/store/b/ "
+		"&& "
+		"printf '#!/gone/sh\\n' > nix/store/b/orphan && touch nix/store/b/data bin/sh && "
+		"chmod 755 nix/store/*/init nix/store/b/orphan bin/sh && "
+		"ln -s /nix/store/a nix/profiles/system && "
+		"ln -s /nix/store/b nix/store/a/specialisation/quiet && mkdir -p nix/store/c && "
+		"cp nix/store/a/init nix/store/c/",
+		root);
+	return root;
+}
+
+static void finds(void **state)
+{
+	(void)state;
+	const char *root = make_root();
+	char system[] = "/nix/store/a";
+	struct plan plan = {.kind = SYSTEM_SCRIPTED, .system = system};
+	static const struct {
+		const char *line, *system;
+	} cases[] = {
+		{"init=/nix/store/a/init", "/nix/store/a"},
+		{"init=/nix/profiles/system/init", "/nix/store/a"},
+		{"init=/nix/store/b/init", "/nix/store/b"},
+		{"init=/nix/store/a/specialisation/quiet/init", "/nix/store/b"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = ERR_INIT;
+		AUTO(cmdline_done) struct cmdline cmdline = {0};
+		AUTO(init_done) struct init init = {0};
+		assert_ok(cmdline_parse(cases[i].line, &cmdline, &err));
+		assert_ok(init_find(&plan, &cmdline, root, &init, &err));
+		assert_string_equal(init.system, cases[i].system);
+		assert_string_equal(init.path, cases[i].line + 5);
+	}
+}
+
+static void refuses(void **state)
+{
+	(void)state;
+	const char *root = make_root();
+	char system[] = "/nix/store/a";
+	struct plan plan = {.kind = SYSTEM_SCRIPTED, .system = system};
+	static const struct {
+		const char *line;
+		enum err_kind kind;
+		const char *msg;
+	} cases[] = {
+		{"quiet", ERR_USAGE, "the kernel command line has 0 'init=', not one"},
+		{"init=/a init=/b", ERR_USAGE, "the kernel command line has 2 'init=', not one"},
+		{"init=init", ERR_USAGE, "'init=init' is not an absolute path"},
+		{"init=/nix/store/a/gone", ERR_NOT_FOUND,
+			"cannot hand over to init: '/nix/store/a/gone' does not exist in the "
+			"image"},
+		{"init=/nix/store/b/data", ERR_IO,
+			"cannot hand over to init: '/nix/store/b/data' is not an executable file"},
+		{"init=/nix/store/b/orphan", ERR_NOT_FOUND,
+			"cannot hand over to init: the interpreter of '/nix/store/b/orphan': "
+			"cannot open '/gone/sh': No such file or directory"},
+		{"init=/nix/store/c/init", ERR_USAGE,
+			"'init=/nix/store/c/init' belongs neither to '/nix/store/a' nor to one of "
+			"its specialisations"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = ERR_INIT;
+		AUTO(cmdline_done) struct cmdline cmdline = {0};
+		struct init init;
+		assert_ok(cmdline_parse(cases[i].line, &cmdline, &err));
+		assert_int_equal(init_find(&plan, &cmdline, root, &init, &err), -1);
+		assert_err(&err, cases[i].kind, cases[i].msg);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(finds), cmocka_unit_test(refuses)};
+	return TEST_MAIN(tests);
+}
