@@ -2,6 +2,7 @@
 /* The one table of commands. */
 #include "cli/command.h"
 
+extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
 extern const struct command cmd_show;
 extern const struct command cmd_pool_add, cmd_pool_stat, cmd_pool_verify, cmd_pool_gc;
@@ -9,6 +10,7 @@ extern const struct command cmd_vm;
 
 const struct command *const commands[] = {
 	&cmd_show,
+	&cmd_build_squashfs,
 	&cmd_vm,
 	&cmd_pool_add,
 	&cmd_pool_stat,

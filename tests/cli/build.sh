@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# `snowboot build`: images against the store they were made from, the same bytes every time, and what it refuses.
+. "$(dirname "$0")/../lib/cli.sh"
+
+export SNOWBOOT_POOL=$tmp/pool
+[ "$(id -u)" = 0 ] || skip "mounting an image needs root"
+
+# compare IMAGE PATH: the image holds the closure of PATH, and all of it is as in the store.
+compare() {
+	nix-store -qR "$2" 2>/dev/null | sort >"$tmp/closure"
+	mkdir -p "$tmp/mnt"
+	unshare -m bash -euo pipefail -c '
+		mount -t squashfs -o loop,ro "$1" "$2/mnt"
+		diff <(cd "$2/mnt" && ls -A) <(xargs -n1 basename <"$2/closure" | sort)
+		# Link counts of directories only: names that are hard links here are files of their own there.
+		list() { find "$1" "(" -type d -printf "%P %y %m %T@ %n\n" ")" -o -printf "%P %y %m %T@ %l\n" | sort; }
+		[ -z "$(find "$2/mnt" ! -uid 0 -o ! -gid 0)" ]
+		while read -r path; do
+			name=$(basename "$path")
+			diff -r --no-dereference "$path" "$2/mnt/$name"
+			diff <(list "$path") <(list "$2/mnt/$name")
+		done <"$2/closure"' - "$1" "$tmp" || fail "the image of '$2' differs from the store"
+}
+
+system=$(fixture scripted)
+check_ok "$snowboot" build squashfs "$system" -o "$tmp/a.squashfs"
+check_stdout "^$tmp/a\.squashfs: $(nix-store -qR "$system" 2>/dev/null | wc -l) store paths, [0-9.]+ [MG]iB in [0-9.]+ MiB, [0-9.]+ s\$"
+compare "$tmp/a.squashfs" "$system"
+(cd "$tmp" && unsquashfs -n -q -d unpacked a.squashfs >"$tmp/unsquashfs" 2>&1) || fail "$(cat "$tmp/unsquashfs")"
+while read -r path; do
+	diff -r --no-dereference "$path" "$tmp/unpacked/$(basename "$path")" || fail "unsquashfs sees another '$path'"
+done <"$tmp/closure"
+rm -rf "$tmp/unpacked"
+
+# Composed again, looked up, and out of another pool: the same bytes, and the same id.
+check_ok "$snowboot" build squashfs --json "$system" -o "$tmp/b.squashfs"
+id=$(python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])' <"$tmp/stdout")
+cmp "$tmp/a.squashfs" "$tmp/b.squashfs" || fail "the second image differs"
+check_ok "$snowboot" build squashfs --json --jobs 1 --pool "$tmp/pool-2" "$system" -o "$tmp/b.squashfs"
+cmp "$tmp/a.squashfs" "$tmp/b.squashfs" || fail "an image out of another pool differs"
+check_equal id "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["id"])' <"$tmp/stdout")" "$id"
+rm -rf "$tmp/pool-2" "$tmp/a.squashfs" "$tmp/b.squashfs"
+
+# Paths that break assumptions.
+for name in odd odd-many; do
+	path=$(fixture "$name")
+	check_ok "$snowboot" build squashfs "$path" -o "$tmp/$name.squashfs"
+	compare "$tmp/$name.squashfs" "$path"
+done
+
+# What it refuses.
+check_fails 2 "snowboot: no output is named
+hint: say -o FILE" "$snowboot" build squashfs "$system"
+check_fails 1 "snowboot: '$tmp/none' does not exist" "$snowboot" build squashfs "$tmp/none" -o "$tmp/out"
+check_fails 1 "snowboot: writing '$tmp/no/out': cannot create '$tmp/no/out': No such file or directory" \
+	"$snowboot" build squashfs -q "$system" -o "$tmp/no/out"
+[ ! -e "$tmp/out" ] || fail "an output is left of a failure"
