@@ -273,12 +273,26 @@ static int compress(
 	}
 }
 
+/* CONFIG_RD_ZSTD came with Linux 5.9. */
+static int check_release(const char *release, struct err *err)
+{
+	char *end;
+	unsigned long major = strtoul(release, &end, 10);
+	unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	if (major > 5 || (major == 5 && minor >= 9))
+		return 0;
+	return err_raise(err, ERR_UNSUPPORTED,
+		"kernel '%s' cannot unpack zstd, which kernels from 5.9 on can", release);
+}
+
 int base_build(const struct base_params *params, struct progress *progress, struct buf *out,
 	struct base_stats *ret_stats, struct err *err)
 {
 	ERR_SCOPE(err, "initramfs");
 	AUTO(builder_done) struct builder b = {.params = params};
 	AUTO_IMAGE plain = {0};
+	if (check_release(params->release, err) < 0)
+		return -1;
 	if (put_skeleton(&b, err) < 0 || put_programs(&b, err) < 0 || put_modules(&b, err) < 0 ||
 		put_firmware(&b, err) < 0 || cpio_finish(&b.cpio, &plain, err) < 0)
 		return -1;
@@ -325,21 +339,40 @@ static int make_key(const struct base_params *params, struct digest *ret, struct
 	return 0;
 }
 
+/* 1: kept; 0: it was collected, and has to be made again. */
+static int pin(struct pool *pool, const struct digest *object, struct err *err)
+{
+	struct err local = ERR_INIT;
+	if (pool_pin(pool, object, 1, &local) == 0)
+		return 1;
+	if (local.kind == ERR_NOT_FOUND)
+		return 0;
+	*err = local;
+	return -1;
+}
+
 int base_get(struct pool *pool, const struct base_params *params, struct progress *progress,
 	struct digest *ret, struct err *err)
 {
 	struct digest key;
 	if (make_key(params, &key, err) < 0)
 		return err_prefix(err, "initramfs");
-	int r = pool_memo_get(pool, &key, ret, err);
-	if (r != 0)
-		return r < 0 ? -1 : 0;
+	struct digest object;
+	int r = pool_memo_get(pool, &key, &object, err);
+	if (r < 0)
+		return -1;
+	if (r == 1) {
+		r = pin(pool, &object, err);
+		if (r != 0) {
+			*ret = object;
+			return r < 0 ? -1 : 0;
+		}
+	}
 	AUTO_BUF data = {0};
 	struct base_stats stats;
-	struct digest object;
 	if (base_build(params, progress, &data, &stats, err) < 0 ||
 		pool_put(pool, data.data, data.len, &object, err) < 0 ||
-		pool_memo_put(pool, &key, &object, err) < 0)
+		pool_memo_put(pool, &key, &object, err) < 0 || pool_pin(pool, &object, 1, err) < 0)
 		return -1;
 	log_debug("initramfs base: %zu modules, %zu firmware files (%zu missing), %ju → %zu bytes",
 		stats.modules, stats.firmware, stats.firmware_missing, (uintmax_t)stats.plain_size,

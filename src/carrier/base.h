@@ -36,7 +36,7 @@ int base_build(const struct base_params *params, struct progress *progress, stru
 
 /*
  * The archive as an object of the pool, made when the pool does not remember one for the same
- * programs, modules, firmware and form.
+ * programs, modules, firmware and form. Pinned.
  */
 int base_get(struct pool *pool, const struct base_params *params, struct progress *progress,
 	struct digest *ret, struct err *err);

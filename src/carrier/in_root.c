@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -74,4 +75,22 @@ int in_root_try_read(int root, const char *path, size_t max_bytes, struct buf *o
 		return 0;
 	*err = local;
 	return -1;
+}
+
+char *in_root_path(int fd, struct err *err)
+{
+	AUTO_FREE char *link = path_printf(err, "/proc/self/fd/%d", fd);
+	AUTO_FREE char *path = malloc(PATH_MAX);
+	if (link == NULL || path == NULL) {
+		if (err_clean(err))
+			err_oom(err);
+		return NULL;
+	}
+	ssize_t len = readlink(link, path, PATH_MAX - 1);
+	if (len < 0) {
+		err_sys(err, "cannot read '%s'", link);
+		return NULL;
+	}
+	path[len] = '\0';
+	return TAKE_PTR(path);
 }

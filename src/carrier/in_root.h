@@ -22,4 +22,7 @@ int in_root_read(int root, const char *path, size_t max_bytes, struct buf *out, 
 int in_root_try_read(
 	int root, const char *path, size_t max_bytes, struct buf *out, struct err *err);
 
+/* The file's name on this machine (not below the root); caller owns; NULL with an error. */
+char *in_root_path(int fd, struct err *err);
+
 #endif
