@@ -15,7 +15,7 @@
 #define GUEST_SYSTEM "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nixos-system-guest"
 #define GUEST_TOOLS "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-tools"
 #define GUEST_INIT "init=" GUEST_SYSTEM "/init"
-#define GUEST_TIMEOUT_MS 60000
+#define GUEST_TIMEOUT_MS 60000 /* emulated, with another load beside */
 
 struct guest {
 	char *dir; /* has root/, the files of its initramfs, to be damaged before guest_boot() */

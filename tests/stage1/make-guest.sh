@@ -36,7 +36,10 @@ set | grep -E '^(TERM|IN_NIXOS_SYSTEMD_STAGE1|fstab|BOOT_IMAGE)=' | while read -
 export PATH HOME=/
 echo # the firmware leaves its line open
 echo "pid \$\$ args '\$*' fds \$fds"
+read -r uptime _ < /proc/uptime
+echo "uptime \$uptime"
 echo "handed over: $kind"
+[ "\$1" != bench ] || poweroff -f
 exec sh
 EOF
 chmod 555 "$dir/pid1"
