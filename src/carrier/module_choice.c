@@ -146,11 +146,13 @@ static int choose_name(struct modules *modules, const char *name, struct err *er
 		"modules, separated by commas");
 }
 
-static int check_required(const struct modules *modules, struct err *err)
+static int choose_required(struct modules *modules, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(required); i++) {
-		if (modules_find(modules, required[i]) != NULL ||
-			modules_is_builtin(modules, required[i]))
+		struct module *module = modules_find(modules, required[i]);
+		if (module != NULL)
+			module->chosen = true;
+		if (module != NULL || modules_is_builtin(modules, required[i]))
 			continue;
 		err_raise(err, ERR_UNSUPPORTED,
 			"kernel '%s' has no '%s', neither as a module nor built in, so it cannot "
@@ -253,7 +255,7 @@ static int close_over(struct modules *modules, struct pending *pending, struct e
 
 int modules_choose(struct modules *modules, const char *list, struct err *err)
 {
-	if (check_required(modules, err) < 0)
+	if (choose_required(modules, err) < 0)
 		return -1;
 	choose_set(modules, minimal);
 	AUTO_FREE char *copy = strdup(list);

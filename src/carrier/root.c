@@ -199,7 +199,8 @@ static int refer_to(struct root *root, struct extent *extent, char *take_path, s
 		if (root->image.owned.items[i] != extent->data)
 			continue;
 		free(root->image.owned.items[i]);
-		root->image.owned.items[i] = NULL;
+		root->image.owned.items[i] = root->image.owned.items[--root->image.owned.len];
+		break;
 	}
 	extent->kind = EXTENT_FILE;
 	extent->data = NULL;
