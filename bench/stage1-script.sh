@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# shellcheck shell=dash
 # SPDX-License-Identifier: MIT
+# shellcheck shell=dash
 #
 # What bench/stage1 compares stage 1 with: an initramfs script by the book that does the same for a
 # scripted system (same checks, same mounts, same drivers). The plan's lines are its input too.

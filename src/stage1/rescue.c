@@ -94,8 +94,12 @@ void rescue(const struct err *cause, const struct cmdline *cmdline, struct modul
 			reboot(RB_AUTOBOOT);
 		if (answer == 'p')
 			reboot(RB_POWER_OFF);
-		if (answer == 's' && refused == NULL)
+		if (answer == 's' && refused == NULL) {
 			run_shell(&consoles, index);
+			/* The end of a session hangs its terminal up, for us too. */
+			consoles_close(&consoles);
+			consoles_open(&consoles, cmdline);
+		}
 		print_cause(&consoles, cause);
 	}
 	consoles_print(&consoles, "\r\n");
