@@ -27,10 +27,13 @@ struct filler {
 	char params[INDEX_PARAMS_SIZE];
 	size_t *todo; /* items of the closure */
 	size_t todo_count;
-	pthread_mutex_t lock; /* of what follows */
 	pthread_mutex_t index_lock;
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t wake;  /* of the committer: there is a batch, or no more to come */
 	VEC(struct filling) packed;
 	uint64_t packed_bytes;
+	bool closing;
+	struct err commit_err; /* why the committer gave up */
 	struct progress *progress;
 	uint64_t done; /* bytes of NAR */
 };
@@ -85,24 +88,55 @@ static int commit(struct filler *f, struct filling *items, size_t count, struct 
 	return r;
 }
 
-/* Commits what is packed so far if it is worth it, or `all` of it. */
-static int commit_packed(struct filler *f, bool all, struct err *err)
+/* Takes what is packed once it is worth it, or nothing when no more is to come. Under the lock. */
+static struct filling *take_batch(struct filler *f, size_t *ret_count)
 {
+	while (!f->closing && f->packed.len < BATCH_PATHS && f->packed_bytes < BATCH_BYTES)
+		pthread_cond_wait(&f->wake, &f->lock);
+	struct filling *items = f->packed.items;
+	*ret_count = f->packed.len;
+	memset(&f->packed, 0, sizeof(f->packed));
+	f->packed_bytes = 0;
+	return items;
+}
+
+/* A thread of its own, since it mostly waits for the disk while the others have work to do. */
+static void *run_committer(void *data)
+{
+	struct filler *f = data;
+	size_t count;
 	pthread_mutex_lock(&f->lock);
-	struct filling *items = NULL;
-	size_t count = f->packed.len;
-	if (count > 0 && (all || count >= BATCH_PATHS || f->packed_bytes >= BATCH_BYTES)) {
-		items = f->packed.items;
-		memset(&f->packed, 0, sizeof(f->packed));
-		f->packed_bytes = 0;
+	while (true) {
+		struct filling *items = take_batch(f, &count);
+		if (count == 0)
+			break;
+		pthread_mutex_unlock(&f->lock);
+		struct err err = ERR_INIT;
+		int r = commit(f, items, count, &err);
+		release(f->pool, items, count);
+		free(items);
+		pthread_mutex_lock(&f->lock);
+		if (r < 0 && err_clean(&f->commit_err))
+			f->commit_err = err;
 	}
 	pthread_mutex_unlock(&f->lock);
-	if (items == NULL)
-		return 0;
-	int r = commit(f, items, count, err);
-	release(f->pool, items, count);
-	free(items);
-	return r;
+	return NULL;
+}
+
+/* Hands a packed store path to the committer. */
+static int hand_over(struct filler *f, struct filling *filling, struct err *err)
+{
+	pthread_mutex_lock(&f->lock);
+	int r = vec_push(&f->packed, *filling, err);
+	f->packed_bytes += filling->packed.segment.data_size;
+	bool gave_up = !err_clean(&f->commit_err);
+	if (r == 0 && gave_up)
+		*err = f->commit_err;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+	if (r < 0)
+		release(f->pool, filling, 1);
+	return r < 0 || gave_up ? -1 : 0;
 }
 
 static void tell(struct filler *f, uint64_t bytes, const char *subject)
@@ -163,15 +197,7 @@ static int fill_one(void *data, struct hand *hand, size_t i, struct err *err)
 	if (pack_path(&job, hand, &filling.packed, err) < 0)
 		return -1;
 	on_progress(&report, info->nar_size);
-	pthread_mutex_lock(&f->lock);
-	r = vec_push(&f->packed, filling, err);
-	f->packed_bytes += filling.packed.segment.data_size;
-	pthread_mutex_unlock(&f->lock);
-	if (r < 0) {
-		release(f->pool, &filling, 1);
-		return -1;
-	}
-	return commit_packed(f, false, err);
+	return hand_over(f, &filling, err);
 }
 
 static int compare_items(const void *a, const void *b, void *data)
@@ -212,6 +238,29 @@ static int choose(struct filler *f, struct err *err)
 	return 0;
 }
 
+static int fill_all(struct filler *f, const struct pool_params *params, struct err *err)
+{
+	struct crew_params crew = {.level = params->level, .jobs = params->jobs};
+	if (crew.jobs == 0)
+		crew.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+	pthread_t committer;
+	int errnum = pthread_create(&committer, NULL, run_committer, f);
+	if (errnum != 0)
+		return err_errno(err, errnum, "cannot start a thread");
+	int r = crew_run(&crew, f->todo_count, fill_one, f, err);
+	/* What was finished stays, whatever else failed. */
+	pthread_mutex_lock(&f->lock);
+	f->closing = true;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+	pthread_join(committer, NULL);
+	if (r == 0 && !err_clean(&f->commit_err)) {
+		*err = f->commit_err;
+		r = -1;
+	}
+	return r;
+}
+
 static int fill(struct filler *f, const struct pool_params *params, struct err *err)
 {
 	if (session_begin(&f->pool->session, err) < 0)
@@ -220,16 +269,7 @@ static int fill(struct filler *f, const struct pool_params *params, struct err *
 	for (size_t i = 0; i < f->todo_count; i++)
 		total += f->closure->items[f->todo[i]].nar_size;
 	progress_begin(f->progress, "compress", total, "bytes");
-	struct crew_params crew = {.level = params->level, .jobs = params->jobs};
-	if (crew.jobs == 0)
-		crew.jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
-	int r = crew_run(&crew, f->todo_count, fill_one, f, err);
-	/* What was finished stays, whatever else failed. */
-	struct err late = ERR_INIT;
-	if (commit_packed(f, true, &late) < 0 && r == 0) {
-		*err = late;
-		r = -1;
-	}
+	int r = fill_all(f, params, err);
 	progress_end(f->progress);
 	if (r < 0 && (err->sys == ENOSPC || err->kind == ERR_LIMIT))
 		err_hint(err,
@@ -256,6 +296,7 @@ int pool_add(struct pool *pool, const struct closure *closure, const struct pool
 	index_params_text(params, f.params);
 	pthread_mutex_init(&f.lock, NULL);
 	pthread_mutex_init(&f.index_lock, NULL);
+	pthread_cond_init(&f.wake, NULL);
 	int r = choose(&f, err);
 	if (r == 0 && f.todo_count > 0 && pool->read_only)
 		r = err_raise(err, ERR_USAGE, "pool '%s' was opened to read only", pool->dir);
@@ -264,6 +305,7 @@ int pool_add(struct pool *pool, const struct closure *closure, const struct pool
 	free(f.todo);
 	release(pool, f.packed.items, f.packed.len);
 	vec_done(&f.packed);
+	pthread_cond_destroy(&f.wake);
 	pthread_mutex_destroy(&f.index_lock);
 	pthread_mutex_destroy(&f.lock);
 	return r;
