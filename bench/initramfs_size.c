@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How large kernel and initramfs without the image are: `initramfs-size SYSTEM-DIRECTORY [MODULES]
- * [whole]`, where the directory has `kernel`, `kernel-modules` and `firmware`. Goal for the set
- * netboot: 16 MiB.
+ * [whole|trimmed] [OUT]`, where the directory has `kernel`, `kernel-modules` and `firmware`. Goal
+ * for the set netboot: 16 MiB. OUT gets the archive.
  */
 #include "carrier/base.h"
 #include "carrier/in_root.h"
 
+#include "base/outfile.h"
 #include "base/path.h"
 
 #include <dirent.h>
@@ -32,7 +33,8 @@ static char *find_release(const char *modules, struct err *err)
 	return found;
 }
 
-static int measure(const char *system, const char *list, bool whole, struct err *err)
+static int measure(
+	const char *system, const char *list, bool whole, const char *out, struct err *err)
 {
 	AUTO_FREE char *modules = path_printf(err, "%s/kernel-modules", system);
 	AUTO_FREE char *firmware = path_printf(err, "%s/firmware", system);
@@ -60,18 +62,20 @@ static int measure(const char *system, const char *list, bool whole, struct err 
 	printf("kernel %.2f MiB + initramfs %.2f MiB (%.2f unpacked) = %.2f MiB\n",
 		(double)st.st_size / MIB, (double)data.len / MIB, (double)stats.plain_size / MIB,
 		((double)st.st_size + (double)data.len) / MIB);
-	return 0;
+	return out != NULL ? outfile_write(out, data.data, data.len, err) : 0;
 }
 
 int main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fprintf(stderr, "usage: %s SYSTEM-DIRECTORY [MODULES] [whole]\n", argv[0]);
+		fprintf(stderr, "usage: %s SYSTEM-DIRECTORY [MODULES] [whole|trimmed] [OUT]\n",
+			argv[0]);
 		return 2;
 	}
 	struct err err = ERR_INIT;
 	bool whole = argc > 3 && strcmp(argv[3], "whole") == 0;
-	if (measure(argv[1], argc > 2 ? argv[2] : "netboot", whole, &err) == 0)
+	if (measure(argv[1], argc > 2 ? argv[2] : "netboot", whole, argc > 4 ? argv[4] : NULL,
+		    &err) == 0)
 		return 0;
 	fprintf(stderr, "initramfs-size: %s\n", err.msg);
 	return 1;
