@@ -4,6 +4,7 @@
 
 extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
+extern const struct command cmd_serve;
 extern const struct command cmd_show;
 extern const struct command cmd_pool_add, cmd_pool_stat, cmd_pool_verify, cmd_pool_gc;
 extern const struct command cmd_vm;
@@ -11,6 +12,7 @@ extern const struct command cmd_vm;
 const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_build_squashfs,
+	&cmd_serve,
 	&cmd_vm,
 	&cmd_pool_add,
 	&cmd_pool_stat,

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/* A boot's lifetime, and its images as bodies: the glue between image/ and http/. */
+#include "serve/boot.h"
+
+#include <stdlib.h>
+
+struct image_body {
+	struct http_body body;
+	struct boot *boot;
+	const struct image *image;
+};
+
+struct boot *boot_ref(struct boot *boot)
+{
+	boot->references++;
+	return boot;
+}
+
+struct boot *boot_unref(struct boot *boot)
+{
+	if (boot == NULL || --boot->references > 0)
+		return NULL;
+	free(boot->name);
+	free(boot->cmdline);
+	image_done(&boot->kernel);
+	image_done(&boot->initrd);
+	free(boot);
+	return NULL;
+}
+
+static void image_piece_at(const struct http_body *body, uint64_t off, struct http_piece *ret)
+{
+	static const enum http_piece_kind kinds[] = {
+		[EXTENT_MEMORY] = HTTP_PIECE_MEMORY,
+		[EXTENT_FILE] = HTTP_PIECE_FILE,
+		[EXTENT_ZERO] = HTTP_PIECE_ZERO,
+	};
+	const struct extent *e = image_extent_at(((const struct image_body *)body)->image, off);
+	uint64_t skip = off - e->off;
+	*ret = (struct http_piece){
+		.kind = kinds[e->kind],
+		.len = e->len - skip,
+		.data = e->kind == EXTENT_MEMORY ? e->data + skip : NULL,
+		.path = e->path,
+		.file_off = e->file_off + skip,
+	};
+}
+
+static void image_release(struct http_body *body)
+{
+	boot_unref(((struct image_body *)body)->boot);
+	free(body);
+}
+
+static const struct http_body_ops image_ops = {
+	.piece_at = image_piece_at,
+	.release = image_release,
+};
+
+static struct http_body *body_of(
+	struct boot *boot, const struct image *image, const char *etag, struct err *err)
+{
+	struct image_body *body = malloc(sizeof(*body));
+	if (body == NULL) {
+		err_oom(err);
+		return NULL;
+	}
+	*body = (struct image_body){
+		.body = {.ops = &image_ops, .size = image->size, .etag = etag},
+		.boot = boot_ref(boot),
+		.image = image,
+	};
+	return &body->body;
+}
+
+struct http_body *boot_kernel_body(struct boot *boot, struct err *err)
+{
+	return body_of(boot, &boot->kernel, boot->kernel_etag, err);
+}
+
+struct http_body *boot_initrd_body(struct boot *boot, struct err *err)
+{
+	return body_of(boot, &boot->initrd, boot->initrd_etag, err);
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Start: systems, HTTP, then DHCP, so that nobody is told of a server that is not there yet. Stop:
+ * DHCP first, then HTTP when the last transfer ended.
+ */
+#include "serve/serve.h"
+
+#include "base/log.h"
+#include "base/path.h"
+#include "serve/dnsmasq.h"
+#include "serve/origin.h"
+
+#include <arpa/inet.h>
+#include <event2/event.h>
+#include <event2/util.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define DRAIN_SECONDS 10
+
+struct serve {
+	const struct serve_options *options;
+	struct event_base *base;
+	struct event *signals[3];
+	struct origin *origin;
+	struct http_server *server;
+	struct dnsmasq *dnsmasq;
+	struct interface interface; /* unset with DHCP_OFF */
+	char *script_url;
+	struct dnsmasq_step last_dhcp; /* whose offer the next lines are about */
+	bool stopping;
+	struct err failure; /* what ended us, if it was not a signal */
+};
+
+static void leave(void *data)
+{
+	struct serve *s = data;
+	event_base_loopbreak(s->base);
+}
+
+static void begin_stop(struct serve *s)
+{
+	if (s->stopping) {
+		leave(s);
+		return;
+	}
+	s->stopping = true;
+	s->dnsmasq = dnsmasq_stop(s->dnsmasq);
+	struct timeval limit = {.tv_sec = DRAIN_SECONDS};
+	event_base_loopexit(s->base, &limit);
+	http_server_drain(s->server, leave, s);
+	if (http_server_clients(s->server) > 0)
+		log_info("stopping; %u clients have %d s to finish", http_server_clients(s->server),
+			DRAIN_SECONDS);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *data)
+{
+	(void)what;
+	struct serve *s = data;
+	if (number == SIGHUP)
+		origin_refresh(s->origin);
+	else
+		begin_stop(s);
+}
+
+static int catch_signals(struct serve *s, struct err *err)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		s->signals[i] = evsignal_new(s->base, numbers[i], on_signal, s);
+		if (s->signals[i] == NULL || event_add(s->signals[i], NULL) < 0)
+			return err_raise(err, ERR_NOMEM, "cannot catch signal %d", numbers[i]);
+	}
+	return 0;
+}
+
+static void on_dnsmasq_line(const char *line, void *data)
+{
+	struct serve *s = data;
+	struct dnsmasq_step step;
+	char mac[18];
+	log_debug("dnsmasq: %s", line);
+	if (!dnsmasq_parse(line, &step))
+		return;
+	if (strcmp(step.step, "dhcp") == 0) {
+		if (step.mac[0] == '\0') {
+			memcpy(step.client, s->last_dhcp.client, sizeof(step.client));
+			memcpy(step.mac, s->last_dhcp.mac, sizeof(step.mac));
+		}
+		s->last_dhcp = step;
+	}
+	const char *subject = step.subject[0] != '\0' ? step.subject : NULL;
+	if (subject != NULL && strcmp(step.step, "tftp") == 0)
+		subject = path_basename(subject);
+	bool neighbour = step.mac[0] == '\0' && journal_find_mac(step.client, mac);
+	const struct journal_step out = {
+		.step = step.step,
+		.client = step.client[0] != '\0' ? step.client : NULL,
+		.mac = neighbour              ? mac
+			: step.mac[0] != '\0' ? step.mac
+					      : NULL,
+		.subject = subject,
+		.note = step.note,
+	};
+	journal_put(&s->options->journal, &out);
+}
+
+static void on_dnsmasq_end(const struct err *failure, void *data)
+{
+	struct serve *s = data;
+	s->failure = *failure;
+	begin_stop(s);
+}
+
+/* The address to listen on: --listen, else the interface's, else any. */
+static int listen_address(
+	const struct serve *s, struct sockaddr_storage *ret, socklen_t *ret_len, struct err *err)
+{
+	const char *text = s->options->listen;
+	struct sockaddr_in *in = (struct sockaddr_in *)ret;
+	*ret = (struct sockaddr_storage){0};
+	if (text == NULL) {
+		in->sin_family = AF_INET;
+		in->sin_addr = s->interface.addr; /* all zero, any, when DHCP is off */
+		in->sin_port = htons(SERVE_PORT_DEFAULT);
+		*ret_len = sizeof(*in);
+		return 0;
+	}
+	/* libevent's parser refuses port 0, which asks for any that is free. */
+	size_t text_len = strlen(text);
+	bool any_port = text_len > 2 && strcmp(text + text_len - 2, ":0") == 0;
+	AUTO_FREE char *host = path_printf(err, "%.*s", (int)(text_len - (any_port ? 2 : 0)), text);
+	if (host == NULL)
+		return -1;
+	int len = sizeof(*ret);
+	if (evutil_parse_sockaddr_port(host, (struct sockaddr *)ret, &len) < 0)
+		return err_raise(err, ERR_USAGE,
+			"--listen takes an address like 10.0.0.1:8080 or [fd00::1]:8080, not '%s'",
+			text);
+	if (in->sin_port == 0 && !any_port) /* at the same place in sockaddr_in6 */
+		in->sin_port = htons(SERVE_PORT_DEFAULT);
+	*ret_len = (socklen_t)len;
+	return 0;
+}
+
+/* "http://ADDR:PORT" as clients reach it. */
+static char *own_url(const struct serve *s, const struct sockaddr_storage *addr, struct err *err)
+{
+	char host[INET6_ADDRSTRLEN];
+	unsigned port = http_server_port(s->server);
+	if (addr->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, host,
+			sizeof(host));
+		return path_printf(err, "http://[%s]:%u", host, port);
+	}
+	struct in_addr in = ((const struct sockaddr_in *)addr)->sin_addr;
+	if (in.s_addr == INADDR_ANY)
+		in = s->interface.addr;
+	inet_ntop(AF_INET, &in, host, sizeof(host));
+	return path_printf(err, "http://%s:%u", host, port);
+}
+
+static int start_http(struct serve *s, struct err *err)
+{
+	struct sockaddr_storage addr;
+	socklen_t len = 0;
+	struct http_server_config config = {
+		.limits = HTTP_LIMITS_DEFAULT,
+		.handle = origin_handle,
+		.done = origin_done,
+		.data = s->origin,
+	};
+	/* A client takes two descriptors: its socket and the file it is sent. */
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &files); /* raising to the hard limit is allowed */
+		rlim_t clients = (files.rlim_cur - 64) / 2;
+		if (files.rlim_cur > 128 && clients < config.limits.clients)
+			config.limits.clients = (unsigned)clients;
+	}
+	if (listen_address(s, &addr, &len, err) < 0 ||
+		http_server_new(s->base, (struct sockaddr *)&addr, len, &config, &s->server, err) <
+			0)
+		return -1;
+	AUTO_FREE char *url = own_url(s, &addr, err);
+	if (url == NULL)
+		return -1;
+	s->script_url = path_printf(err, "%s/boot/default/netboot.ipxe", url);
+	log_info("serving at %s/", url);
+	return s->script_url != NULL ? 0 : -1;
+}
+
+static int choose_interface(struct serve *s, struct err *err)
+{
+	struct interface_list list = {0};
+	int r = interface_read(&list, err);
+	if (r == 0)
+		r = interface_choose(&list, s->options->interface, &s->interface, err);
+	vec_done(&list);
+	return r;
+}
+
+static int start_dhcp(struct serve *s, struct err *err)
+{
+	struct dhcp_config config = {
+		.mode = s->options->dhcp,
+		.interface = &s->interface,
+		.script_url = s->script_url,
+	};
+	const struct dnsmasq_callbacks callbacks = {
+		.line = on_dnsmasq_line, .ended = on_dnsmasq_end, .data = s};
+	if (dhcp_find_ipxe(s->options->ipxe_dir, &config.ipxe_dir, &config.bios_file,
+		    &config.efi_file, err) < 0 ||
+		dnsmasq_start(s->base, &config, &callbacks, &s->dnsmasq, err) < 0)
+		return -1;
+	log_info("%s on '%s', TFTP from '%s'", config.mode == DHCP_FULL ? "DHCP" : "proxy DHCP",
+		s->interface.name, config.ipxe_dir);
+	return 0;
+}
+
+static int start(struct serve *s, struct err *err)
+{
+	const struct serve_options *o = s->options;
+	bool dhcp = o->dhcp != DHCP_OFF;
+	s->base = event_base_new();
+	if (s->base == NULL)
+		return err_oom(err);
+	if (((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
+		origin_new(s->base, &o->systems, &o->boot, &o->journal, &s->origin, err) < 0 ||
+		start_http(s, err) < 0 || (dhcp && start_dhcp(s, err) < 0))
+		return -1;
+	return catch_signals(s, err);
+}
+
+int serve_run(const struct serve_options *options, struct err *err)
+{
+	struct serve s = {.options = options, .failure = ERR_INIT};
+	int r = start(&s, err);
+	if (r == 0) {
+		event_base_dispatch(s.base);
+		if (!err_clean(&s.failure)) {
+			*err = s.failure;
+			r = -1;
+		}
+	}
+	dnsmasq_stop(s.dnsmasq);
+	http_server_free(s.server);
+	origin_free(s.origin);
+	for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)
+		if (s.signals[i] != NULL)
+			event_free(s.signals[i]);
+	if (s.base != NULL)
+		event_base_free(s.base);
+	free(s.script_url);
+	return r;
+}

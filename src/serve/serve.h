@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SERVE_SERVE_H
+#define SERVE_SERVE_H
+
+/* The whole server: HTTP, DHCP and TFTP, signals, and the order in which they start and stop. */
+
+#include "base/vec.h"
+#include "serve/boot.h"
+#include "serve/dhcp.h"
+#include "serve/journal.h"
+
+#define SERVE_PORT_DEFAULT 8080
+
+struct serve_options {
+	struct strvec systems;
+	struct boot_options boot;
+	enum dhcp_mode dhcp;
+	const char *interface; /* NULL: the only one there is */
+	const char *listen;   /* "ADDR", "ADDR:PORT", "[ADDR6]:PORT"; NULL: the interface's address,
+				 or all of them without DHCP */
+	const char *ipxe_dir; /* NULL: where distributions put it */
+	struct journal journal;
+};
+
+/*
+ * Serves until SIGINT or SIGTERM (success: running transfers may end within 10 s; a second signal
+ * cuts them) or until dnsmasq fails. SIGHUP looks where the symlinks lead now.
+ */
+int serve_run(const struct serve_options *options, struct err *err);
+
+#endif
