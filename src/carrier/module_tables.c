@@ -5,6 +5,8 @@
  */
 #include "carrier/modules.h"
 
+#include "base/path.h"
+
 #include <string.h>
 
 static bool is_chosen(const struct modules *modules, const char *name)
@@ -56,20 +58,38 @@ static char *name_in(const char *line, size_t len, enum name_word which)
 	return strndup(start, (size_t)((stop != NULL ? stop : end) - start));
 }
 
+/* Steps to the next line; false at the end. *off starts as 0. */
+static bool next_line(const struct buf *table, size_t *off, const char **ret, size_t *ret_len)
+{
+	if (*off >= table->len)
+		return false;
+	const char *line = (const char *)table->data + *off;
+	size_t left = table->len - *off;
+	const char *newline = memchr(line, '\n', left);
+	*ret = line;
+	*ret_len = newline != NULL ? (size_t)(newline - line) : left;
+	*off += *ret_len + 1;
+	return true;
+}
+
+static int put_line(struct buf *out, const char *line, size_t len, struct err *err)
+{
+	if (buf_put(out, line, len, err) < 0)
+		return -1;
+	return buf_put_str(out, "\n", err);
+}
+
 static int filter(const struct modules *modules, const struct buf *table, enum name_word which,
 	struct buf *out, struct err *err)
 {
-	const char *line = (const char *)table->data, *end = line + table->len;
-	while (line < end) {
-		const char *newline = memchr(line, '\n', (size_t)(end - line));
-		size_t len = (size_t)((newline != NULL ? newline : end) - line);
+	const char *line;
+	size_t len;
+	for (size_t off = 0; next_line(table, &off, &line, &len);) {
 		AUTO_FREE char *name = name_in(line, len, which);
 		if (name == NULL)
 			return err_oom(err);
-		if (line[0] != '#' && is_chosen(modules, name) &&
-			(buf_put(out, line, len, err) < 0 || buf_put_str(out, "\n", err) < 0))
+		if (line[0] != '#' && is_chosen(modules, name) && put_line(out, line, len, err) < 0)
 			return -1;
-		line += len + (newline != NULL);
 	}
 	return 0;
 }
@@ -77,22 +97,17 @@ static int filter(const struct modules *modules, const struct buf *table, enum n
 /* modules.order has plain paths ("kernel/…/x.ko"), whatever the modules are compressed with. */
 static int write_order(const struct modules *modules, struct buf *out, struct err *err)
 {
-	const char *line = (const char *)modules->order.data, *end = line + modules->order.len;
-	while (line < end) {
-		const char *newline = memchr(line, '\n', (size_t)(end - line));
-		size_t len = (size_t)((newline != NULL ? newline : end) - line);
-		const char *slash = memrchr(line, '/', len);
-		const char *base = slash != NULL ? slash + 1 : line;
-		AUTO_FREE char *name = strndup(base, len - (size_t)(base - line));
-		if (name == NULL)
+	const char *line;
+	size_t len;
+	for (size_t off = 0; next_line(&modules->order, &off, &line, &len);) {
+		AUTO_FREE char *path = strndup(line, len);
+		if (path == NULL)
 			return err_oom(err);
-		char *suffix = strstr(name, ".ko");
+		char *suffix = strstr(path, ".ko");
 		if (suffix != NULL)
 			*suffix = '\0';
-		if (is_chosen(modules, name) &&
-			(buf_put(out, line, len, err) < 0 || buf_put_str(out, "\n", err) < 0))
+		if (is_chosen(modules, path_basename(path)) && put_line(out, line, len, err) < 0)
 			return -1;
-		line += len + (newline != NULL);
 	}
 	return 0;
 }
