@@ -27,7 +27,7 @@ accel=tcg,thread=multi
 [ "${ACCEL:-tcg}" = tcg ] || accel=$ACCEL
 boot() { # INITRD: the guest's uptime, in ms, when the system's init ran
 	timeout 120 qemu-system-x86_64 -accel "$accel" -smp 2 -m 1024 -nographic -no-reboot -net none \
-		-kernel "$dir/kernel" -initrd "$1" -append "console=ttyS0 loglevel=3 panic=-1 bench init=$init" \
+		-kernel "$dir/kernel" -initrd "$1" -append "console=ttyS0 loglevel=3 panic=-1 init=$init bench" \
 		< /dev/null | tr -d '\r' | sed -n 's/^uptime \([0-9]*\)\.\([0-9]*\)$/\1\20/p'
 }
 median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
