@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -66,6 +67,39 @@ static int check_permission(const struct dhcp_config *config, struct err *err)
 		"run as root (or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE), or "
 		"pass --dhcp off and let your own DHCP server name %s",
 		config->script_url);
+}
+
+/*
+ * dnsmasq binds with SO_REUSEPORT, so that a second one would start and take half the questions.
+ * Bound to the device, as it binds: servers on other interfaces do not matter.
+ */
+static int check_port(
+	const struct interface *interface, uint16_t port, const char *what, struct err *err)
+{
+	const struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
+	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+		setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface->name,
+			(socklen_t)strlen(interface->name)) < 0)
+		return err_sys(err, "cannot look at UDP port %u of '%s'", port, interface->name);
+	if (bind(fd, (const struct sockaddr *)&any, sizeof(any)) == 0)
+		return 0;
+	err_sys(err, "cannot serve %s on '%s', UDP port %u", what, interface->name, port);
+	if (err->sys != EADDRINUSE)
+		return -1;
+	err->kind = ERR_AGAIN;
+	return err_hint(err,
+		"another server has this port ('ss -lunp' names it): stop it, or pass "
+		"--dhcp off and let it name our script");
+}
+
+static int check_ports(const struct dhcp_config *config, struct err *err)
+{
+	if (check_port(config->interface, 67, "DHCP", err) < 0 ||
+		check_port(config->interface, 69, "TFTP", err) < 0)
+		return -1;
+	return config->mode == DHCP_PROXY ? check_port(config->interface, 4011, "proxy DHCP", err)
+					  : 0;
 }
 
 /* Between fork and exec: only system calls. Says on standard error which one failed. */
@@ -194,12 +228,7 @@ static int diagnose_end(struct dnsmasq *d, int status, struct err *err)
 	else
 		err_raise(err, ERR_IO, "dnsmasq ended with status %d: %s", WEXITSTATUS(status),
 			d->last);
-	if (strstr(d->last, "Address already in use") == NULL)
-		return -1;
-	err->kind = ERR_AGAIN;
-	return err_hint(err,
-		"another DHCP or TFTP server runs on this machine ('ss -lunp' names "
-		"it): stop it, or pass --dhcp off and let it name our script");
+	return -1;
 }
 
 /* Collects the child, which has closed its output or was told to end; kills it after a while. */
@@ -271,7 +300,7 @@ static int write_config(
 int dnsmasq_start(struct event_base *base, const struct dhcp_config *config,
 	const struct dnsmasq_callbacks *callbacks, struct dnsmasq **ret, struct err *err)
 {
-	if (check_permission(config, err) < 0)
+	if (check_permission(config, err) < 0 || check_ports(config, err) < 0)
 		return -1;
 	struct dnsmasq *d = calloc(1, sizeof(*d));
 	if (d == NULL)

@@ -10,6 +10,9 @@ name=$(basename "$system")
 pool=${SNOWBOOT_POOL:-$tmp/pool}
 export SNOWBOOT_POOL=$pool
 
+# end_server PID: kills it if it is still the server and not somebody who got its number.
+end_server() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
+
 # start LOG [PREFIX…] -- ARGUMENTS…: runs the server; sets $server (pid) and $url once it listens.
 start() {
 	local log=$1 prefix=()
@@ -22,7 +25,7 @@ start() {
 	: >"$tmp/$log.err"
 	"${prefix[@]}" "$snowboot" serve "$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
 	server=$!
-	run_at_exit "kill $server 2>/dev/null"
+	run_at_exit "end_server $server"
 	for _ in $(seq 100); do
 		url=$(sed -n 's|^serving at \(.*\)/$|\1|p' "$tmp/$log.err")
 		[ -z "$url" ] || return 0
@@ -182,13 +185,10 @@ ask() { "${in_client[@]}" python3 "$here/pxe_client.py" v1 "$@" >"$tmp/stdout"; 
 script=http://10.55.0.1:8080/boot/default/netboot.ipxe
 
 # No permission: root without the capabilities, and the way out.
-check_capless() {
-	run "${in_server[@]}" setpriv --bounding-set -net_admin,-net_raw --inh-caps -net_admin,-net_raw -- "$snowboot" serve "$system"
-	check_equal status "$status" 1
-	check_stderr "^snowboot: no permission to serve DHCP on 'v0'\$"
-	check_stderr "^hint: run as root \(or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE\), or pass --dhcp off and let your own DHCP server name $script\$"
-}
-check_capless
+run "${in_server[@]}" setpriv --bounding-set -net_admin,-net_raw --inh-caps -net_admin,-net_raw -- "$snowboot" serve "$system"
+check_equal status "$status" 1
+check_stderr "^snowboot: no permission to serve DHCP on 'v0'\$"
+check_stderr "^hint: run as root \(or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE\), or pass --dhcp off and let your own DHCP server name $script\$"
 
 start proxy "${in_server[@]}" -- "$system"
 wait_line "$tmp/proxy.err" "^proxy DHCP on 'v0', TFTP from '/usr/lib/ipxe'\$"
@@ -225,10 +225,10 @@ wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac tftp: snponly\.efi\$"
 wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac script: /boot/default/netboot\.ipxe [0-9]+ bytes in [0-9.]+ s\$"
 
 # Another DHCP server has the port.
-run "${in_server[@]}" "$snowboot" serve --listen 10.55.0.1:8081 "$system"
+run "${in_server[@]}" timeout 60 "$snowboot" serve --listen 10.55.0.1:8081 "$system"
 check_equal status "$status" 1
-check_stderr "^snowboot: dnsmasq ended with status 2: failed to bind DHCP server socket: Address already in use\$"
-check_stderr "^hint: another DHCP or TFTP server runs on this machine"
+check_stderr "^snowboot: cannot serve DHCP on 'v0', UDP port 67: Address already in use\$"
+check_stderr "^hint: another server has this port \('ss -lunp' names it\): stop it, or pass --dhcp off and let it name our script\$"
 stop 0
 ip -n "${ns}c" addr flush dev v1
 
