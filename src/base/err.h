@@ -58,7 +58,7 @@ int err_raise(struct err *err, enum err_kind kind, const char *fmt, ...)
 /*
  * Raises the failure of a system call: takes errno at once and appends ": " and its text. The kind
  * is ERR_NOT_FOUND for ENOENT and ENOTDIR, ERR_NOMEM for ENOMEM, ERR_LIMIT for ENOSPC, EDQUOT,
- * EMFILE and ENFILE, else ERR_IO. Returns -1.
+ * EMFILE and ENFILE, ERR_AGAIN for EAGAIN and EBUSY, else ERR_IO. Returns -1.
  */
 int err_sys(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3), cold));
 

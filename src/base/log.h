@@ -14,7 +14,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Receives each line, without a newline. */
 typedef void log_sink_fn(enum log_level level, const char *line, void *data);
 
-/* Sets the most talkative level that is kept, and where lines go (NULL: stderr as "prog: line"). */
+/* Sets the most talkative level that is kept, and where lines go (NULL: to stderr, as they are). */
 void log_setup(enum log_level max_level, log_sink_fn *sink, void *data);
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

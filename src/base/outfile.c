@@ -18,9 +18,21 @@ static mode_t current_umask(void)
 	return mask;
 }
 
+/* Asked before anything is written, which may take minutes. */
+static int check_place(const char *path, struct err *err)
+{
+	struct stat st;
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	return err_raise(err, ERR_USAGE, "cannot replace '%s': it is %s", path,
+		S_ISDIR(st.st_mode) ? "a directory" : "not a regular file");
+}
+
 int outfile_open(struct outfile *out, const char *path, struct err *err)
 {
 	*out = (struct outfile)OUTFILE_INIT;
+	if (check_place(path, err) < 0)
+		return -1;
 	out->path = strdup(path);
 	out->temp = path_printf(err, "%s.tmp-XXXXXX", path);
 	if (out->path == NULL || out->temp == NULL) {

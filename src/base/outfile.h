@@ -23,7 +23,11 @@ struct outfile {
 	}
 #define AUTO_OUTFILE AUTO(outfile_done) struct outfile
 
-/* Opens the temporary file. The final name is `path`; existing files are replaced at commit. */
+/*
+ * Opens the temporary file. The final name is `path`; an existing file is replaced at commit.
+ * ERR_USAGE when something else is there (a directory, a device, a pipe), which a rename would
+ * destroy or fail on.
+ */
 int outfile_open(struct outfile *out, const char *path, struct err *err);
 /* fsync, rename, fsync of the directory. */
 int outfile_commit(struct outfile *out, struct err *err);

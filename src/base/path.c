@@ -33,7 +33,8 @@ int path_mkdirs(const char *path, struct err *err)
 	AUTO_FREE char *copy = strdup(path);
 	if (copy == NULL)
 		return err_oom(err);
-	for (char *p = copy + 1;; p++) {
+	/* The root itself is there; an empty path is mkdir()'s to refuse. */
+	for (char *p = copy + (copy[0] == '/');; p++) {
 		if (*p != '/' && *p != '\0')
 			continue;
 		char end = *p;

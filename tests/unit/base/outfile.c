@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void appears_whole(void **state)
 {
@@ -53,12 +54,35 @@ static void names_what_cannot_be_made(void **state)
 		&err, ERR_NOT_FOUND, "cannot create '/nonexistent/x': No such file or directory");
 }
 
+static void refuse(const char *path, const char *why)
+{
+	struct err err = ERR_INIT;
+	AUTO_FREE char *message = path_printf(&err, "cannot replace '%s': it is %s", path, why);
+	assert_int_equal(outfile_write(path, "x", 1, &err), -1);
+	assert_err(&err, ERR_USAGE, message);
+}
+
+static void replaces_only_files(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	const char *dir = test_tmpdir();
+	AUTO_FREE char *pipe = path_printf(&err, "%s/pipe", dir);
+	AUTO_FREE char *link = path_printf(&err, "%s/link", dir);
+	assert_int_equal(mkfifo(pipe, 0600), 0);
+	assert_int_equal(symlink("pipe", link), 0);
+	refuse(dir, "a directory");
+	refuse(pipe, "not a regular file");
+	refuse(link, "not a regular file");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appears_whole),
 		cmocka_unit_test(leaves_nothing_behind),
 		cmocka_unit_test(names_what_cannot_be_made),
+		cmocka_unit_test(replaces_only_files),
 	};
 	return TEST_MAIN(tests);
 }
