@@ -85,11 +85,14 @@ static int put_inode(struct sqfs_tables *tables, const struct tree_entry *entry,
 int sqfs_tables_put_child(struct sqfs_tables *tables, const struct tree_entry *entry,
 	const struct sqfs_place *place, struct err *err)
 {
-	struct sqfs_child child = {
-		.name = entry->name, .name_len = entry->name_len, .inode = tables->inodes.pos};
-	if (put_inode(tables, entry, place, &child, err) < 0)
+	/* Filled in where it stays: copying what was just written field by field stalls. */
+	if (vec_push(&tables->children, (struct sqfs_child){0}, err) < 0)
 		return -1;
-	return vec_push(&tables->children, child, err);
+	struct sqfs_child *child = &tables->children.items[tables->children.len - 1];
+	child->name = entry->name;
+	child->name_len = entry->name_len;
+	child->inode = tables->inodes.pos;
+	return put_inode(tables, entry, place, child, err);
 }
 
 int sqfs_tables_end_directory(struct sqfs_tables *tables, struct err *err)
