@@ -104,7 +104,7 @@ static int measure(char **argv, struct err *err)
 	struct store *store;
 	AUTO_CLOSURE closure = {0};
 	AUTO_FREE char *path = NULL;
-	const struct pool_params params = {.level = atoi(argv[3])};
+	const struct pool_params params = {.level = (int)strtol(argv[3], NULL, 10)};
 	double begun = now_ms(), memo_ms, ms[RUNS];
 	if (store_open(argv[1], &store, err) < 0 ||
 		system_resolve_in(argv[4], store_dir(store), store_real_dir(store), &path, err) <

@@ -5,9 +5,12 @@
  */
 #include "base/log.h"
 #include "base/outfile.h"
+#include "base/path.h"
+#include "carrier/netboot.h"
 #include "carrier/root.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "serve/script.h"
 #include "source/store.h"
 #include "system/system.h"
 
@@ -61,8 +64,12 @@ static int read_options(const struct cli_args *args, struct order *order, struct
 	return err_hint(err, "say -o FILE");
 }
 
-/* Finds the closure and brings what is missing of it into the pool. */
-static int prepare(const struct cli_args *args, struct order *order, struct err *err)
+/*
+ * Finds the closure and brings what is missing of it into the pool. With `ret_system`, it must be
+ * that of a system.
+ */
+static int prepare(const struct cli_args *args, struct order *order, struct system *ret_system,
+	struct err *err)
 {
 	order->args = args;
 	clock_gettime(CLOCK_MONOTONIC, &order->begun);
@@ -71,19 +78,22 @@ static int prepare(const struct cli_args *args, struct order *order, struct err 
 		return -1;
 	const char *dir = store_dir(order->store), *real_dir = store_real_dir(order->store);
 	if (system_resolve_in(args->operands.items[0], dir, real_dir, &order->path, err) < 0 ||
-		store_hold(order->store, order->path, err) < 0 ||
-		store_closure(order->store, order->path, &order->closure, err) < 0)
+		store_hold(order->store, order->path, err) < 0)
 		return -1;
-	if (open_pool(order, err) < 0)
+	if (ret_system != NULL && system_read(order->path, dir, real_dir, ret_system, err) < 0)
+		return -1;
+	if (store_closure(order->store, order->path, &order->closure, err) < 0 ||
+		open_pool(order, err) < 0)
 		return -1;
 	return pool_add(order->pool, &order->closure, &order->params, args->progress, err);
 }
 
-static int write_output(const struct order *order, const struct image *image, struct err *err)
+static int write_image(
+	const struct order *order, const char *path, const struct image *image, struct err *err)
 {
 	AUTO_OUTFILE out = OUTFILE_INIT;
-	ERR_SCOPE(err, "writing '%s'", order->output);
-	if (outfile_open(&out, order->output, err) < 0 ||
+	ERR_SCOPE(err, "writing '%s'", path);
+	if (outfile_open(&out, path, err) < 0 ||
 		image_write(image, out.fd, order->args->progress, err) < 0)
 		return -1;
 	return outfile_commit(&out, err);
@@ -96,30 +106,39 @@ static double seconds_since(const struct timespec *begun)
 	return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
 }
 
-/* Says what was made. */
-static int report(
-	const struct order *order, const struct root *root, uint64_t size, struct err *err)
+/* Prints one JSON line. */
+static int put_json(json_t *take_json, struct err *err)
+{
+	AUTO_FREE char *text = take_json != NULL ? json_dumps(take_json, JSON_COMPACT) : NULL;
+	json_decref(take_json);
+	if (text == NULL)
+		return err_raise(err, ERR_UNSUPPORTED, "the result cannot be written as JSON");
+	puts(text);
+	return 0;
+}
+
+/* Says what was made, as JSON with the members of `take_more`, which may be NULL. */
+static int report(const struct order *order, uint64_t size, const struct digest *id,
+	json_t *take_more, struct err *err)
 {
 	double seconds = seconds_since(&order->begun);
 	uint64_t nar_size = closure_nar_size(&order->closure);
-	char a[16], b[16], id[DIGEST_HEX_SIZE];
-	if (!order->args->json) {
-		if (!order->args->quiet)
-			printf("%s: %zu store paths, %s in %s, %.1f s\n", order->output,
-				order->closure.len, progress_format_bytes(nar_size, a),
-				progress_format_bytes(size, b), seconds);
-		return 0;
+	char a[16], b[16], hex[DIGEST_HEX_SIZE];
+	if (order->args->json) {
+		json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f}", "path",
+			order->path, "output", order->output, "id", digest_hex(id, hex), "paths",
+			(json_int_t)order->closure.len, "nar_size", (json_int_t)nar_size, "size",
+			(json_int_t)size, "seconds", seconds);
+		if (object != NULL && take_more != NULL)
+			(void)json_object_update(object, take_more);
+		json_decref(take_more);
+		return put_json(object, err);
 	}
-	json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f}", "path", order->path,
-		"output", order->output, "id", digest_hex(&root->id, id), "paths",
-		(json_int_t)order->closure.len, "nar_size", (json_int_t)nar_size, "size",
-		(json_int_t)size, "seconds", seconds);
-	AUTO_FREE char *text = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
-	json_decref(object);
-	if (text == NULL)
-		return err_raise(
-			err, ERR_UNSUPPORTED, "'%s' cannot be written as JSON", order->output);
-	puts(text);
+	json_decref(take_more);
+	if (!order->args->quiet)
+		printf("%s: %zu store paths, %s in %s, %.1f s\n", order->output, order->closure.len,
+			progress_format_bytes(nar_size, a), progress_format_bytes(size, b),
+			seconds);
 	return 0;
 }
 
@@ -127,23 +146,121 @@ static int run_squashfs(const struct cli_args *args, struct err *err)
 {
 	AUTO_ORDER order = {0};
 	AUTO_ROOT root = {0};
-	if (prepare(args, &order, err) < 0 ||
+	if (prepare(args, &order, NULL, err) < 0 ||
 		root_compose(order.pool, &order.closure, &order.params, &root, err) < 0 ||
-		write_output(&order, &root.image, err) < 0)
+		write_image(&order, order.output, &root.image, err) < 0)
 		return -1;
 	/* The image is there; that the next one takes some milliseconds longer is no failure. */
 	struct err tolerated = ERR_INIT;
 	if (root_remember(order.pool, &root, &tolerated) < 0)
 		log_ignored(&tolerated);
-	return report(&order, &root, root.image.size, err);
+	return report(&order, root.image.size, &root.id, NULL, err);
 }
 
-static const struct cli_option options[] = {
-	{'o', "output", "FILE", "write the image here", "@file"},
-	{0, "pool", "DIR", "the pool (default: $SNOWBOOT_POOL, else the system's cache)", "@dir"},
-	{'l', "level", "N", "zstd level of what is packed anew, 1 to 19 (6)", NULL},
-	{'j', "jobs", "N", "threads that pack (all cores)", NULL},
-	{0, "store", "ROOT", "the store under another root (ROOT/nix/store)", "@dir"},
+/* Reads the system and composes what boots it from the network. */
+static int compose_netboot(
+	const struct cli_args *args, struct order *order, struct netboot *ret, struct err *err)
+{
+	AUTO_SYSTEM system = {0};
+	if (prepare(args, order, &system, err) < 0)
+		return -1;
+	const struct netboot_params params = {.system = &system,
+		.closure = &order->closure,
+		.pool = &order->params,
+		.modules = cli_option(args, "modules", NULL),
+		.append = cli_option(args, "append", NULL)};
+	return netboot_compose(order->pool, &params, args->progress, ret, err);
+}
+
+static int report_netboot(const struct order *order, const struct netboot *netboot, struct err *err)
+{
+	uint64_t initrd = netboot->initrd.image.size, memory = netboot_memory(netboot);
+	json_t *more = json_pack("{s:I, s:I, s:s, s:I}", "kernel_size",
+		(json_int_t)netboot->kernel_size, "initrd_size", (json_int_t)initrd, "command_line",
+		netboot->cmdline, "memory", (json_int_t)memory);
+	char text[16];
+	if (report(order, initrd, &netboot->id, more, err) < 0)
+		return -1;
+	if (!order->args->json && !order->args->quiet)
+		printf("command line: %s\nmemory needed: %s\n", netboot->cmdline,
+			progress_format_bytes(memory, text));
+	return 0;
+}
+
+static int run_initrd(const struct cli_args *args, struct err *err)
+{
+	AUTO_ORDER order = {0};
+	AUTO_NETBOOT netboot = {0};
+	if (compose_netboot(args, &order, &netboot, err) < 0 ||
+		write_image(&order, order.output, &netboot.initrd.image, err) < 0)
+		return -1;
+	return report_netboot(&order, &netboot, err);
+}
+
+/* Writes one file of the output directory: an image, or text when that is NULL. */
+static int write_into(const struct order *order, const char *name, const struct image *image,
+	const struct buf *text, struct err *err)
+{
+	AUTO_FREE char *path = path_printf(err, "%s/%s", order->output, name);
+	if (path == NULL)
+		return -1;
+	if (image != NULL)
+		return write_image(order, path, image, err);
+	return outfile_write(path, text->data, text->len, err);
+}
+
+static int run_netboot(const struct cli_args *args, struct err *err)
+{
+	AUTO_ORDER order = {0};
+	AUTO_NETBOOT netboot = {0};
+	AUTO_IMAGE kernel = {0};
+	AUTO_BUF script = {0}, cmdline = {0};
+	if (compose_netboot(args, &order, &netboot, err) < 0 ||
+		image_append_file(&kernel, netboot.kernel, 0, netboot.kernel_size, err) < 0 ||
+		buf_printf(&cmdline, err, "%s\n", netboot.cmdline) < 0 ||
+		script_put(path_basename(order.path), "", netboot.cmdline, &script, err) < 0)
+		return -1;
+	/* The script comes last: who finds a new one finds what it names. */
+	if (path_mkdirs(order.output, err) < 0 ||
+		write_into(&order, "bzImage", &kernel, NULL, err) < 0 ||
+		write_into(&order, "initrd", &netboot.initrd.image, NULL, err) < 0 ||
+		write_into(&order, "cmdline", NULL, &cmdline, err) < 0 ||
+		write_into(&order, "netboot.ipxe", NULL, &script, err) < 0)
+		return -1;
+	return report_netboot(&order, &netboot, err);
+}
+
+#define OPTIONS_OF_ALL(output_arg, output_help, output_values) \
+	{'o', "output", output_arg, output_help, output_values}, \
+		{0, "pool", "DIR", "the pool (default: $SNOWBOOT_POOL, else the system's cache)", \
+			"@dir"}, \
+		{'l', "level", "N", "zstd level of what is packed anew, 1 to 19 (6)", NULL}, \
+		{'j', "jobs", "N", "threads that pack (all cores)", NULL}, \
+	{ \
+		0, "store", "ROOT", "the store under another root (ROOT/nix/store)", "@dir" \
+	}
+
+#define OPTION_MODULES \
+	{ \
+		'm', "modules", "SET", "kernel modules of stage 1: sets and names (netboot)", \
+			"minimal netboot all" \
+	}
+
+static const struct cli_option squashfs_options[] = {
+	OPTIONS_OF_ALL("FILE", "write the image here", "@file"),
+	{0},
+};
+
+static const struct cli_option initrd_options[] = {
+	OPTIONS_OF_ALL("FILE", "write the initrd here", "@file"),
+	OPTION_MODULES,
+	{0},
+};
+
+static const struct cli_option netboot_options[] = {
+	OPTIONS_OF_ALL("DIR", "write the files into this directory", "@dir"),
+	OPTION_MODULES,
+	{'a', "append", "WORDS", "add to the kernel command line", NULL},
 	{0},
 };
 
@@ -158,7 +275,37 @@ const struct command cmd_build_squashfs = {
 		"packed first.",
 	.min_operands = 1,
 	.max_operands = 1,
-	.options = options,
+	.options = squashfs_options,
 	.operand_values = "@system",
 	.run = run_squashfs,
+};
+
+extern const struct command cmd_build_initrd;
+const struct command cmd_build_initrd = {
+	.name = "build initrd",
+	.synopsis = "SYSTEM",
+	.summary = "write an initrd that carries a whole system",
+	.description =
+		"Writes an initrd with snowboot's stage 1 and the root image of SYSTEM, to be\n"
+		"booted with the system's kernel and the command line that is printed.",
+	.min_operands = 1,
+	.max_operands = 1,
+	.options = initrd_options,
+	.operand_values = "@system",
+	.run = run_initrd,
+};
+
+extern const struct command cmd_build_netboot;
+const struct command cmd_build_netboot = {
+	.name = "build netboot",
+	.synopsis = "SYSTEM",
+	.summary = "write what any server needs to boot a system over the network",
+	.description =
+		"Writes kernel, initrd, command line and an iPXE script into a directory, for a\n"
+		"web server to serve.",
+	.min_operands = 1,
+	.max_operands = 1,
+	.options = netboot_options,
+	.operand_values = "@system",
+	.run = run_netboot,
 };

@@ -2,6 +2,8 @@
 /* The one table of commands. */
 #include "cli/command.h"
 
+extern const struct command cmd_build_initrd;
+extern const struct command cmd_build_netboot;
 extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
 extern const struct command cmd_serve;
@@ -12,6 +14,8 @@ extern const struct command cmd_vm;
 const struct command *const commands[] = {
 	&cmd_show,
 	&cmd_build_squashfs,
+	&cmd_build_initrd,
+	&cmd_build_netboot,
 	&cmd_serve,
 	&cmd_vm,
 	&cmd_pool_add,

@@ -134,7 +134,10 @@ static struct http_body *make_body(struct boot *boot, enum file_kind file, struc
 	case FILE_KINDS:
 		break;
 	}
-	if (script_put(boot->name, boot->cmdline, &text, err) < 0)
+	/* Absolute, with the system's own name: who came by /boot/default/ gets a kernel and an
+	 * initrd of one system even when the default changes in between. */
+	AUTO_FREE char *dir = path_printf(err, "/boot/%s/", boot->name);
+	if (dir == NULL || script_put(boot->name, dir, boot->cmdline, &text, err) < 0)
 		return NULL;
 	return http_body_copy(text.data, text.len, "text/plain; charset=utf-8", err);
 }

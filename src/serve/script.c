@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Works with any iPXE since 1.0: no command that a BIOS build may lack. `initrd=initrd` names the
- * file for EFI kernels before 5.8, which find it by name; others ignore it. Paths are absolute and
- * carry the system's own name, so that a client that came by /boot/default/ gets a kernel and an
- * initrd of one system even when the default changes in between.
+ * file for EFI kernels before 5.8, which find it by name; others ignore it.
  */
 #include "serve/script.h"
 
@@ -32,7 +30,8 @@ static int check(const char *cmdline, struct err *err)
 	return 0;
 }
 
-int script_put(const char *name, const char *cmdline, struct buf *out, struct err *err)
+int script_put(
+	const char *name, const char *dir, const char *cmdline, struct buf *out, struct err *err)
 {
 	if (check(cmdline, err) < 0)
 		return -1;
@@ -40,13 +39,13 @@ int script_put(const char *name, const char *cmdline, struct buf *out, struct er
 		"#!ipxe\n"
 		"echo snowboot: %s\n"
 		":start\n"
-		"kernel /boot/%s/bzImage initrd=initrd %s || goto failed\n"
-		"initrd /boot/%s/initrd || goto failed\n"
+		"kernel %sbzImage initrd=initrd %s || goto failed\n"
+		"initrd %sinitrd || goto failed\n"
 		"boot || goto failed\n"
 		":failed\n"
 		"imgfree\n"
 		"echo snowboot: that did not work, trying again in 10 seconds\n"
 		"sleep 10\n"
 		"goto start\n",
-		name, name, cmdline, name);
+		name, dir, cmdline, dir);
 }

@@ -7,9 +7,11 @@
 #include "base/buf.h"
 
 /*
- * Appends the script that boots the system served as /boot/<name>/ with this kernel command line.
+ * Appends the script that boots <dir>bzImage and <dir>initrd with this kernel command line; `dir`
+ * is like "/boot/NAME/", or "" for files beside the script. `name` is what it says that it boots.
  * ERR_UNSUPPORTED for a command line that iPXE would not pass on as it is.
  */
-int script_put(const char *name, const char *cmdline, struct buf *out, struct err *err);
+int script_put(
+	const char *name, const char *dir, const char *cmdline, struct buf *out, struct err *err);
 
 #endif

@@ -49,7 +49,40 @@ for name in odd odd-many; do
 	compare "$tmp/$name.squashfs" "$path"
 done
 
+# An initrd: its last archive holds the image, byte for byte.
+check_ok "$snowboot" build squashfs "$system" -o "$tmp/root.squashfs"
+check_ok "$snowboot" build initrd --json --modules minimal "$system" -o "$tmp/initrd"
+cmdline="$(cat "$system/kernel-params") init=$system/init fstab=no"
+check_equal "command line" "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["command_line"])' <"$tmp/stdout")" "$cmdline"
+python3 - "$tmp/initrd" "$tmp/root.squashfs" <<'END' || fail "the initrd does not carry the image"
+import sys
+initrd, image = (open(name, "rb").read() for name in sys.argv[1:])
+name = initrd.rindex(b"image.squashfs\0")
+header = initrd[name - 110:name]
+size, begin = int(header[54:62], 16), (name + 15 + 3) // 4 * 4
+sys.exit(header[:6] != b"070701" or initrd[begin:begin + size] != image)
+END
+
+# All that a web server needs.
+check_ok "$snowboot" build netboot --modules minimal --append "one two" "$system" -o "$tmp/new/netboot"
+check_stdout "^command line: $cmdline one two\$"
+check_stdout '^memory needed: [0-9.]+ [MG]iB$'
+check_equal files "$(ls -A "$tmp/new/netboot" | tr '\n' ' ')" "bzImage cmdline initrd netboot.ipxe "
+cmp "$tmp/new/netboot/bzImage" "$system/kernel" || fail "another kernel"
+cmp "$tmp/new/netboot/initrd" "$tmp/initrd" || fail "another initrd"
+check_equal cmdline "$(cat "$tmp/new/netboot/cmdline")" "$cmdline one two"
+check_equal script "$(sed -n '1p; /^kernel/p; /^initrd/p' "$tmp/new/netboot/netboot.ipxe")" \
+	"#!ipxe
+kernel bzImage initrd=initrd $cmdline one two || goto failed
+initrd initrd || goto failed"
+
 # What it refuses.
+sw=$(readlink -f "$system/sw")
+check_fails 2 "snowboot: '$sw' is not a system package: it has no 'init'
+hint: name a toplevel, like /run/current-system or what nixos-rebuild build leaves in ./result" \
+	"$snowboot" build initrd "$sw" -o "$tmp/out"
+check_fails 1 "snowboot: the kernel command line has the word ';', which iPXE takes for the end of its own command" \
+	"$snowboot" build netboot -q --modules minimal --append "a ; b" "$system" -o "$tmp/out"
 check_fails 2 "snowboot: no output is named
 hint: say -o FILE" "$snowboot" build squashfs "$system"
 check_fails 1 "snowboot: '$tmp/none' does not exist" "$snowboot" build squashfs "$tmp/none" -o "$tmp/out"
