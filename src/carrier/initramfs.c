@@ -177,17 +177,29 @@ static int put_files(struct cpio *cpio, const struct buf *plan, struct nix_datab
 	return 0;
 }
 
-/* The names of everything that went in: no byte of the image is read for it. */
-static struct digest make_id(
-	const struct initramfs *initramfs, const struct root *root, const struct buf *plan)
+/* Objects are named by their contents, so the file name says all. */
+static void hash_objects(struct sha256_ctx *ctx, const struct image *image)
+{
+	VEC_FOREACH(extent, &image->extents) {
+		const char *name = path_basename(extent->path);
+		sha256_update(ctx, strlen(name), (const uint8_t *)name);
+	}
+}
+
+/* The names of everything that goes in: no byte of the image is read for it. */
+static struct digest make_id(const struct initramfs *initramfs, const struct root *root,
+	const struct nix_database *database, const struct buf *plan)
 {
 	struct sha256_ctx ctx;
 	sha256_init(&ctx);
 	sha256_update(&ctx, plan->len, plan->data);
 	sha256_update(&ctx, DIGEST_SIZE, initramfs->base.bytes);
 	sha256_update(&ctx, DIGEST_SIZE, root->id.bytes);
+	hash_objects(&ctx, &database->sqlite);
+	hash_objects(&ctx, &database->registration);
+	/* The microcode is that of the system, which the plan names. */
 	uint8_t size[8];
-	put_le64(size, initramfs->image.size);
+	put_le64(size, initramfs->microcode_size);
 	sha256_update(&ctx, sizeof(size), size);
 	return digest_finish(&ctx);
 }
@@ -205,11 +217,10 @@ static int put_own(struct pool *pool, const struct initramfs_params *params, str
 		return -1;
 	AUTO_CPIO cpio = {0};
 	initramfs->root_size = take_root->image.size;
-	if (put_files(&cpio, &text, &database, &take_root->image, err) < 0 ||
-		cpio_finish(&cpio, &initramfs->image, err) < 0)
+	initramfs->id = make_id(initramfs, take_root, &database, &text);
+	if (put_files(&cpio, &text, &database, &take_root->image, err) < 0)
 		return -1;
-	initramfs->id = make_id(initramfs, take_root, &text);
-	return 0;
+	return cpio_finish(&cpio, &initramfs->image, err);
 }
 
 int initramfs_compose(struct pool *pool, const struct initramfs_params *params,

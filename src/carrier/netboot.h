@@ -46,7 +46,7 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
  * - while the kernel unpacks: kernel + packed initrd + unpacked initramfs + 96 MiB,
  * - the initramfs' tmpfs of half the RAM: 2 × unpacked initramfs,
  * - the running system: the image + 384 MiB for stage 2 and its services.
- * The base is taken to unpack to five times its size (measured: 3.3 to 4.4 times).
+ * The base is taken to unpack to five times its size (measured: 3.3 to 4.8 times).
  */
 uint64_t netboot_memory(const struct netboot *netboot);
 
