@@ -12,6 +12,7 @@
 #include "source/store.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "source/parts.h"
 
@@ -20,9 +21,15 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-/* A file that was written this recently may be written again within one tick of its mtime. */
-enum { SETTLED_SECONDS = 2, BUSY_TIMEOUT_MS = 10000, ATTEMPTS = 5 };
+/*
+ * A file that was written this recently may be written again within one tick of its mtime: 10 ms at
+ * HZ=100, or two seconds on a file system without fractions of a second.
+ */
+enum { SETTLED_MS = 50, SETTLED_WHOLE_MS = 3000 };
+
+enum { BUSY_TIMEOUT_MS = 10000, ATTEMPTS = 5, RETRY_US = 1000 * 1000 };
 
 static char *db_file(const struct store *store, const char *suffix, struct err *err)
 {
@@ -102,7 +109,15 @@ const char *store_real_dir(const struct store *store)
 
 int store_hold(struct store *store, const char *path, struct err *err)
 {
-	return temproots_add(&store->temproots, store->state_dir, path, err);
+	struct err tried = ERR_INIT;
+	if (temproots_add(&store->temproots, store->state_dir, path, &tried) == 0)
+		return 0;
+	if (tried.sys != EACCES && tried.sys != EPERM && tried.sys != EROFS) {
+		*err = tried;
+		return -1;
+	}
+	log_ignored(&tried);
+	return 0;
 }
 
 static bool has_bytes(const struct store *store, const char *suffix)
@@ -116,10 +131,13 @@ static bool has_bytes(const struct store *store, const char *suffix)
 /* True when nobody writes: no write-ahead log, no rollback journal, and not written just now. */
 static bool is_settled(const struct store *store, const struct stat *st)
 {
-	time_t now = time(NULL);
+	struct timespec now;
 	if (has_bytes(store, "-wal") || has_bytes(store, "-journal"))
 		return false;
-	return st->st_mtime > now || now - st->st_mtime > SETTLED_SECONDS;
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t age_ms = ((int64_t)now.tv_sec - st->st_mtim.tv_sec) * 1000 +
+		(now.tv_nsec - st->st_mtim.tv_nsec) / 1000000;
+	return age_ms < 0 || age_ms > (st->st_mtim.tv_nsec != 0 ? SETTLED_MS : SETTLED_WHOLE_MS);
 }
 
 /* A path in a URI: SQLite wants '?', '#' and '%' escaped. */
@@ -160,22 +178,28 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* 1 when the answer is good; 0 when somebody wrote meanwhile and *ret was not set. */
-static int try_closure(struct store *store, const char *path, bool may_be_immutable,
-	struct closure *ret, struct err *err)
+static int try_closure(
+	struct store *store, const char *path, bool may_retry, struct closure *ret, struct err *err)
 {
 	struct stat before, after;
 	if (stat(store->db_path, &before) < 0)
 		return err_sys(err, "cannot open '%s'", store->db_path);
-	bool immutable = may_be_immutable && is_settled(store, &before);
+	bool immutable = may_retry && is_settled(store, &before);
 	AUTO_DB *db = NULL;
-	if (open_database(store, immutable, &db, err) < 0)
-		return -1;
 	AUTO_CLOSURE closure = {0};
 	struct err tried = ERR_INIT;
-	int r = closure_load(db, store, path, &closure, &tried);
+	int r = open_database(store, immutable, &db, &tried);
+	if (r == 0)
+		r = closure_load(db, store, path, &closure, &tried);
 	/* A failure, too, may come from reading pages of two ages. */
 	if (immutable && (stat(store->db_path, &after) < 0 || !same_file(&before, &after)))
 		return 0;
+	/* Who may not make the -shm file waits until the database is settled. */
+	if (r < 0 && !immutable && may_retry && tried.kind == ERR_IO &&
+		access(store->db_path, W_OK) < 0) {
+		(void)usleep(RETRY_US); /* cut short or not, we look again */
+		return 0;
+	}
 	if (r < 0) {
 		*err = tried;
 		return -1;

@@ -28,7 +28,8 @@ int store_closure(struct store *store, const char *path, struct closure *ret, st
 /*
  * Keeps paths (and what they refer to) from Nix's garbage collector for as long as this process
  * lives or until store_close(): a temporary root, <root>/nix/var/nix/temproots/<pid>, as Nix's own
- * processes write it.
+ * processes write it. Who may not write there (an ordinary user, a read-only file system) is warned
+ * and goes on: what is collected meanwhile is then missing when it is read.
  */
 int store_hold(struct store *store, const char *path, struct err *err);
 
