@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Keeping the pool to a size, and counting it. Rows go before their objects: a kill in between
- * leaves objects that nothing refers to, which the next collection removes.
+ * leaves objects that nothing refers to, which the next collection removes. The same holds for a
+ * power cut, since the rows are gone from the disk first.
  */
 #include "pool/object.h"
 #include "pool/scan.h"
@@ -106,7 +107,7 @@ static int drop_rows(struct pool *pool, struct census *census, uint64_t max_byte
 static int collect(struct pool *pool, struct census *census, uint64_t max_bytes,
 	struct pool_gc_result *result, struct err *err)
 {
-	if (index_begin(pool->index, err) < 0)
+	if (index_begin_durable(pool->index, err) < 0)
 		return -1;
 	if (drop_rows(pool, census, max_bytes, err) < 0) {
 		index_rollback(pool->index);

@@ -58,6 +58,12 @@ void index_params_text(const struct pool_params *params, char out[INDEX_PARAMS_S
 		ZSTD_versionString(), params->level);
 }
 
+static int hint_new_index(const struct index *index, struct err *err)
+{
+	return err_hint(err, "remove '%s' to begin a new one; the segments are then made again",
+		index->path);
+}
+
 static int fail(struct index *index, struct err *err)
 {
 	int code = sqlite3_errcode(index->db) & 0xff;
@@ -67,11 +73,7 @@ static int fail(struct index *index, struct err *err)
 		: code == SQLITE_NOMEM                            ? ERR_NOMEM
 								  : ERR_IO;
 	err_raise(err, kind, "index '%s': %s", index->path, sqlite3_errmsg(index->db));
-	if (kind == ERR_CORRUPT)
-		return err_hint(err,
-			"remove '%s' to begin a new one; the segments are then made again",
-			index->path);
-	return -1;
+	return kind == ERR_CORRUPT ? hint_new_index(index, err) : -1;
 }
 
 static int run(struct index *index, const char *sql, struct err *err)
@@ -193,6 +195,11 @@ struct index *index_close(struct index *index)
 int index_begin(struct index *index, struct err *err)
 {
 	return run(index, "BEGIN IMMEDIATE", err);
+}
+
+int index_begin_durable(struct index *index, struct err *err)
+{
+	return run(index, "PRAGMA synchronous = FULL", err) < 0 ? -1 : index_begin(index, err);
 }
 
 int index_commit(struct index *index, struct err *err)
@@ -391,8 +398,10 @@ int index_check(struct index *index, struct err *err)
 		return fail(index, err);
 	int r = step(index, stmt, err);
 	const char *text = r > 0 ? (const char *)sqlite3_column_text(stmt, 0) : NULL;
-	if (text != NULL && strcmp(text, "ok") != 0)
-		r = err_raise(err, ERR_CORRUPT, "index '%s': %s", index->path, text);
+	if (text != NULL && strcmp(text, "ok") != 0) {
+		err_raise(err, ERR_CORRUPT, "index '%s': %s", index->path, text);
+		r = hint_new_index(index, err);
+	}
 	sqlite3_finalize(stmt);
 	return r < 0 ? -1 : 0;
 }

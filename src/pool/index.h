@@ -29,6 +29,9 @@ struct index *index_close(struct index *index); /* NULL is fine; returns NULL */
 
 /* Between these, changes are kept or (after a failure, or without commit) lost together. */
 int index_begin(struct index *index, struct err *err);
+/* As index_begin(), and the changes are on the disk when index_commit() returns: for rows that must
+ * not come back after a power cut, because what they name is removed next. */
+int index_begin_durable(struct index *index, struct err *err);
 int index_commit(struct index *index, struct err *err);
 void index_rollback(struct index *index);
 

@@ -189,9 +189,11 @@ int pool_pin(struct pool *pool, const struct digest *objects, size_t count, stru
 			if (!err_clean(err))
 				return -1;
 			char hex[DIGEST_HEX_SIZE];
-			return err_raise(err, ERR_NOT_FOUND,
-				"pool '%s' has no object '%s' any more", pool->dir,
-				digest_hex(&objects[i], hex));
+			err_raise(err, ERR_NOT_FOUND, "pool '%s' has no object '%s' any more",
+				pool->dir, digest_hex(&objects[i], hex));
+			return err_hint(err,
+				"if it was not 'snowboot pool gc', 'snowboot pool verify --repair' "
+				"finds out what else is lost");
 		}
 	return pool->read_only ? 0 : session_pin(&pool->session, objects, count, err);
 }

@@ -167,9 +167,15 @@ static bool is_dead(int dir)
 static int read_pins(int dir, const char *name, struct digest_list *pins, struct err *err)
 {
 	AUTO_BUF bytes = {0};
-	ERR_SCOPE(err, "pins of session '%s'", name);
-	if (fd_read_file(dir, "pins", SIZE_MAX / 2, &bytes, err) < 0)
-		return -1;
+	struct err tried = ERR_INIT;
+	if (fd_read_file(dir, "pins", SIZE_MAX / 2, &bytes, &tried) < 0) {
+		/* Its process is leaving at this moment, and removes them without the pool's lock.
+		 */
+		if (tried.kind == ERR_NOT_FOUND)
+			return 0;
+		*err = tried;
+		return err_prefix(err, "pins of session '%s'", name);
+	}
 	/* A process that died while it wrote its last pin never returned from pool_pin(). */
 	for (size_t at = 0; at + DIGEST_SIZE <= bytes.len; at += DIGEST_SIZE) {
 		struct digest pin;

@@ -176,7 +176,7 @@ static int check_row(struct verifier *v, const struct index_ref *ref, struct err
 static int check_rows(struct verifier *v, struct err *err)
 {
 	bool repair = v->check->repair;
-	if (repair && index_begin(v->pool->index, err) < 0)
+	if (repair && index_begin_durable(v->pool->index, err) < 0)
 		return -1;
 	for (size_t i = 0; i < v->refs.len; i++) {
 		int r = check_row(v, &v->refs.items[i], err);

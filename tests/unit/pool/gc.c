@@ -3,6 +3,8 @@
 
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 /* Three store paths of about 100 kB each, of which "b" was used last, then "c", then "a". */
@@ -244,6 +246,68 @@ static void damage_is_named(void **state)
 	sandbox_done(&s);
 }
 
+/* A process that leaves has removed its pins, and does not let go of its lock until the end. */
+static void tolerates_who_is_leaving(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct sandbox s;
+	struct pool *pool = fill(&s);
+	test_shell("mkdir '%s/sessions/leaving'", s.pool);
+	AUTO_FREE char *name = path_printf(&err, "%s/sessions/leaving/lock", s.pool);
+	AUTO_FD int fd = -1;
+	assert_ok(fd_open(AT_FDCWD, name, O_RDWR | O_CREAT, &fd, &err));
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	pool_close(pool);
+	assert_ok(pool_open(s.pool, 0, &pool, &err));
+	struct pool_gc_result result;
+	assert_ok(pool_gc(pool, UINT64_MAX, &result, &err));
+	fd_close_ptr(&fd);
+	assert_ok(pool_gc(pool, UINT64_MAX, &result, &err));
+	test_shell("test ! -e '%s/sessions/leaving'", s.pool);
+	pool_close(pool);
+	sandbox_done(&s);
+}
+
+/* What happened to the disk, in the order in which it did: each of SQLite's syncs, each removal. */
+static char disk_log[64];
+static size_t disk_log_len;
+
+static void note(char c)
+{
+	if (disk_log_len < sizeof(disk_log) - 1)
+		disk_log[disk_log_len++] = c;
+}
+
+int fdatasync(int fd)
+{
+	note('s');
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+int unlinkat(int fd, const char *name, int flags)
+{
+	if (strncmp(name, "objects/", 8) == 0)
+		note('u');
+	return (int)syscall(SYS_unlinkat, fd, name, flags);
+}
+
+static void rows_are_gone_before_objects(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct sandbox s;
+	struct pool *pool = fill(&s);
+	struct pool_gc_result result;
+	memset(disk_log, 0, sizeof(disk_log));
+	disk_log_len = 0;
+	assert_ok(pool_gc(pool, 0, &result, &err));
+	assert_string_equal(disk_log + strspn(disk_log, "s"), "uuuuuu");
+	assert_true(disk_log[0] == 's');
+	pool_close(pool);
+	sandbox_done(&s);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +319,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(memos_live_as_segments_do),
 		cmocka_unit_test(unreferenced_objects_go),
 		cmocka_unit_test(damage_is_named),
+		cmocka_unit_test(tolerates_who_is_leaving),
+		cmocka_unit_test(rows_are_gone_before_objects),
 	};
 	return TEST_MAIN(tests);
 }
