@@ -5,6 +5,7 @@
  * most.
  */
 #include "base/path.h"
+#include "carrier/initramfs.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "source/store.h"
@@ -18,7 +19,6 @@
 #include <time.h>
 
 /* The largest image that rides in an initramfs, bytes; larger ones need another carrier. */
-#define IMAGE_MAX ((uint64_t)1 << 30)
 
 /* Everything there is to show. */
 struct facts {
@@ -193,14 +193,14 @@ static void put_boot(const struct facts *f)
 		"initramfs");
 	printf("  %-14s %s\n", "command line", f->command_line);
 	(void)progress_format_bytes(f->size, size);
-	(void)progress_format_bytes(IMAGE_MAX, max);
-	if (f->size <= IMAGE_MAX)
+	(void)progress_format_bytes(INITRAMFS_IMAGE_MAX, max);
+	if (f->size <= INITRAMFS_IMAGE_MAX)
 		printf("  %-14s less than %s, fits into the initramfs (at most %s)\n", "image",
 			size, max);
 	else
 		printf("  %-14s fits into the initramfs (at most %s) if %s compress to %.0f %%; "
 		       "'snowboot build squashfs' tells\n",
-			"image", max, size, 100.0 * (double)IMAGE_MAX / (double)f->size);
+			"image", max, size, 100.0 * (double)INITRAMFS_IMAGE_MAX / (double)f->size);
 }
 
 /* NULL stands for a value that there is none of. */
@@ -271,7 +271,8 @@ static int put_json(const struct facts *f, struct err *err)
 	json_t *kernel = json_pack("{s:s, s:o, s:I}", "path", s->kernel, "release",
 		text_or_null(s->kernel_release), "size", (json_int_t)f->kernel_size);
 	json_t *boot = json_pack("{s:s, s:I, s:b}", "command_line", f->command_line,
-		"image_size_max", (json_int_t)IMAGE_MAX, "image_fits", f->size <= IMAGE_MAX);
+		"image_size_max", (json_int_t)INITRAMFS_IMAGE_MAX, "image_fits",
+		f->size <= INITRAMFS_IMAGE_MAX);
 	json_t *profile = profile_json(f);
 	/* Any of these is NULL, and setting it fails, when memory ran out or text is not UTF-8. */
 	bool whole = json_object_set_new(object, "kernel", kernel) == 0 &&
