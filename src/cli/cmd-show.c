@@ -18,8 +18,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* The largest image that rides in an initramfs, bytes; larger ones need another carrier. */
-
 /* Everything there is to show. */
 struct facts {
 	struct system system;
