@@ -15,15 +15,17 @@
 #include <time.h>
 
 #define RUNS 9
-#ifndef BENCH_CLOCK
-#define BENCH_CLOCK CLOCK_MONOTONIC
-#endif
+
+static double clock_ms(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
 
 static double now_ms(void)
 {
-	struct timespec t;
-	clock_gettime(BENCH_CLOCK, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return clock_ms(CLOCK_MONOTONIC);
 }
 
 static int compare(const void *a, const void *b)
@@ -32,10 +34,18 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-static void report(const char *name, double *ms)
+/* What each of several runs took: by the wall, and on a processor, which other work disturbs less.
+ */
+struct times {
+	double wall[RUNS], cpu[RUNS];
+};
+
+static void report(const char *name, struct times *times)
 {
-	qsort(ms, RUNS, sizeof(*ms), compare);
-	printf("%s_best_ms %.2f\n%s_median_ms %.2f\n", name, ms[0], name, ms[RUNS / 2]);
+	qsort(times->wall, RUNS, sizeof(double), compare);
+	qsort(times->cpu, RUNS, sizeof(double), compare);
+	printf("%s_best_ms %.2f\n%s_median_ms %.2f\n%s_cpu_ms %.2f\n", name, times->wall[0], name,
+		times->wall[RUNS / 2], name, times->cpu[0]);
 }
 
 /* The steps of composing one by one. */
@@ -73,30 +83,82 @@ static int measure_steps(const char *dir, const struct closure *closure,
 	return 0;
 }
 
-/* One way from a closure to its image. With memo_ms, it is remembered, too. */
+/* One run from a closure to its image, the pool opened anew. */
 static int compose_once(const char *dir, const struct closure *closure,
-	const struct pool_params *params, double *memo_ms, double *ret_ms, struct err *err)
+	const struct pool_params *params, double *ret_wall, double *ret_cpu, struct err *err)
 {
 	struct pool *pool;
 	AUTO_ROOT root = {0};
-	double begun = now_ms();
+	double wall = now_ms(), cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
 	if (pool_open(dir, 0, &pool, err) < 0)
 		return -1;
 	int r = root_compose(pool, closure, params, &root, err);
-	*ret_ms = now_ms() - begun;
-	if (r == 0 && memo_ms != NULL) {
-		begun = now_ms();
-		r = root_remember(pool, &root, err);
-		*memo_ms = now_ms() - begun;
-	}
-	if (r == 0 && memo_ms != NULL) {
-		const struct squashfs_part *last =
-			&root.layout.parts.items[root.layout.parts.len - 1];
-		printf("image_bytes %llu\nmetadata_bytes %llu\n",
-			(unsigned long long)root.image.size, (unsigned long long)last->len);
-	}
+	*ret_wall = now_ms() - wall;
+	*ret_cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu;
 	pool_close(pool);
 	return r;
+}
+
+/* Composes and keeps the result for the runs to come. */
+static int remember(const char *dir, const struct closure *closure,
+	const struct pool_params *params, struct err *err)
+{
+	struct pool *pool;
+	AUTO_ROOT root = {0};
+	if (pool_open(dir, 0, &pool, err) < 0 ||
+		root_compose(pool, closure, params, &root, err) < 0)
+		return -1;
+	double begun = now_ms();
+	if (root_remember(pool, &root, err) < 0)
+		return -1;
+	const struct squashfs_part *last = &root.layout.parts.items[root.layout.parts.len - 1];
+	printf("remember_ms %.2f\nimage_bytes %llu\nmetadata_bytes %llu\n", now_ms() - begun,
+		(unsigned long long)root.image.size, (unsigned long long)last->len);
+	pool_close(pool);
+	return 0;
+}
+
+static int add(const char *dir, const struct closure *closure, const struct pool_params *params,
+	struct err *err)
+{
+	struct pool *pool;
+	double begun = now_ms();
+	if (pool_open(dir, 0, &pool, err) < 0 || pool_add(pool, closure, params, NULL, err) < 0)
+		return -1;
+	printf("add_ms %.2f\n", now_ms() - begun);
+	pool_close(pool);
+	return 0;
+}
+
+/* Each run under a name of its own, so that none finds what one before might have remembered. */
+static int measure_composing(
+	const char *dir, struct closure *closure, const struct pool_params *params, struct err *err)
+{
+	struct times times;
+	char *end = closure->items[closure->len - 1].path;
+	end += strlen(end) - 1;
+	const char last = *end;
+	for (int i = 0; i < RUNS; i++) {
+		*end = (char)('A' + i);
+		if (compose_once(dir, closure, params, &times.wall[i], &times.cpu[i], err) < 0)
+			return -1;
+	}
+	*end = last;
+	report("compose", &times);
+	return measure_steps(dir, closure, params, err);
+}
+
+static int measure_unchanged(const char *dir, const struct closure *closure,
+	const struct pool_params *params, struct err *err)
+{
+	struct times times;
+	if (remember(dir, closure, params, err) < 0)
+		return -1;
+	for (int i = 0; i < RUNS; i++)
+		if (compose_once(dir, closure, params, &times.wall[i], &times.cpu[i], err) < 0)
+			return -1;
+	report("unchanged", &times);
+	return 0;
 }
 
 static int measure(char **argv, struct err *err)
@@ -104,44 +166,21 @@ static int measure(char **argv, struct err *err)
 	struct store *store;
 	AUTO_CLOSURE closure = {0};
 	AUTO_FREE char *path = NULL;
+	const char *dir = argv[2];
 	const struct pool_params params = {.level = (int)strtol(argv[3], NULL, 10)};
-	double begun = now_ms(), memo_ms, ms[RUNS];
+	double begun = now_ms();
 	if (store_open(argv[1], &store, err) < 0 ||
 		system_resolve_in(argv[4], store_dir(store), store_real_dir(store), &path, err) <
 			0 ||
 		store_closure(store, path, &closure, err) < 0)
 		return -1;
 	printf("paths %zu\nclosure_ms %.2f\n", closure.len, now_ms() - begun);
-	struct pool *pool;
-	begun = now_ms();
-	if (pool_open(argv[2], 0, &pool, err) < 0 ||
-		pool_add(pool, &closure, &params, NULL, err) < 0)
-		return -1;
-	printf("add_ms %.2f\n", now_ms() - begun);
-	pool_close(pool);
-	/* Under a name of its own in each run, so that no run finds what one before remembered. */
-	char *path_end = closure.items[closure.len - 1].path;
-	path_end += strlen(path_end) - 1;
-	const char end = *path_end;
-	for (int i = 0; i < RUNS; i++) {
-		*path_end = (char)('A' + i);
-		if (compose_once(argv[2], &closure, &params, NULL, &ms[i], err) < 0)
-			return -1;
-	}
-	*path_end = end;
-	report("compose", ms);
-	for (int i = 0; i < 3; i++)
-		if (measure_steps(argv[2], &closure, &params, err) < 0)
-			return -1;
-	if (compose_once(argv[2], &closure, &params, &memo_ms, &ms[0], err) < 0)
-		return -1;
-	printf("remember_ms %.2f\n", memo_ms);
-	for (int i = 0; i < RUNS; i++)
-		if (compose_once(argv[2], &closure, &params, NULL, &ms[i], err) < 0)
-			return -1;
-	report("unchanged", ms);
 	store_close(store);
-	return 0;
+	if (add(dir, &closure, &params, err) < 0)
+		return -1;
+	if (measure_composing(dir, &closure, &params, err) < 0)
+		return -1;
+	return measure_unchanged(dir, &closure, &params, err);
 }
 
 int main(int argc, char **argv)
