@@ -87,9 +87,10 @@ static int ask(struct index *index, const char *sql, int64_t *ret, struct err *e
 	sqlite3_stmt *stmt;
 	if (sqlite3_prepare_v2(index->db, sql, -1, &stmt, NULL) != SQLITE_OK)
 		return fail(index, err);
-	int code = sqlite3_step(stmt);
-	*ret = sqlite3_column_int64(stmt, 0);
-	int r = code == SQLITE_ROW ? 0 : fail(index, err);
+	/* A look at a column that is not there would hide why. */
+	int r = sqlite3_step(stmt) == SQLITE_ROW ? 0 : fail(index, err);
+	if (r == 0)
+		*ret = sqlite3_column_int64(stmt, 0);
 	sqlite3_finalize(stmt);
 	return r;
 }

@@ -121,6 +121,36 @@ for round in $(seq "${SNOWBOOT_TEST_KILLS:-8}"); do
 	check_stdout '"segments":12,'
 done
 
+# Collected while it is filled: whoever adds has it all at the end or says that it was collected, and what is left is whole.
+for round in $(seq 6); do
+	for i in 1 2; do
+		"$snowboot" pool add -q --pool "$pool" --level "$i" --store "$store" "${paths[@]}" 2>"$tmp/add$i" &
+	done
+	for i in 1 2 3; do pool gc --max-size 0 || fail "round $round: gc failed"; done
+	wait
+	sort -u "$tmp"/add? | grep -Evx "snowboot: '/nix/store/[^']*' was collected again at once" >"$tmp/said" &&
+		fail "round $round: $(cat "$tmp/said")"
+	check_ok pool verify
+	check_ok pool stat --json
+	check_stdout '"unused":0,'
+done
+check_ok pool add --level 9 --store "$store" "${paths[@]}"
+check_ok pool verify
+
+# An index that is none.
+printf 'nonsense%.0s' {1..512} >"$pool/index.sqlite"
+for verb in stat verify 'gc --max-size 1' "add --store $store $small"; do
+	# shellcheck disable=SC2086 # words
+	check_fails 1 "snowboot: index '$pool/index.sqlite': file is not a database
+hint: remove '$pool/index.sqlite' to begin a new one; the segments are then made again" pool $verb
+done
+rm "$pool/index.sqlite"
+check_ok pool add --level 9 --store "$store" "${paths[@]}"
+check_ok pool gc --max-size 1G
+check_ok pool stat --json
+check_stdout '"segments":12,.*"unused":0,'
+check_ok pool verify
+
 # A disk that fills up, and one that cannot be written.
 [ "$(id -u)" = 0 ] || skip 'needs root to mount'
 mkdir "$tmp/disk"
