@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#define ZSTD_STATIC_LINKING_ONLY /* ZSTD_c_useRowMatchFinder */
 #include <zstd.h>
 
 #define SLOTS_PER_HAND 8
@@ -39,11 +40,26 @@ struct crew {
 	bool failed;
 };
 
+/*
+ * zstd up to 1.5.6 chooses its match finder for levels 5 to 12 by whether the processor has 128-bit
+ * SIMD (ZSTD_resolveRowMatchFinderMode()), and the two give different bytes. A segment must be the
+ * same everywhere, so the choice of a machine that has SIMD is made for all. A block that could not
+ * be compressed leaves its frame open, and parameters can only be set between frames.
+ */
+static size_t set_match_finder(ZSTD_CCtx *zstd, uint32_t in_len)
+{
+	(void)ZSTD_CCtx_reset(zstd, ZSTD_reset_session_only); /* cannot fail */
+	return ZSTD_CCtx_setParameter(zstd, ZSTD_c_useRowMatchFinder,
+		in_len > (1u << 14) ? ZSTD_ps_enable : ZSTD_ps_disable);
+}
+
 /* Stored raw unless that saves at least a byte, as squashfs wants it. */
 static void compress_slot(const struct hand *hand, struct slot *slot)
 {
-	size_t len = ZSTD_compressCCtx(
-		hand->zstd, slot->out, slot->in_len - 1, slot->in, slot->in_len, hand->crew->level);
+	size_t len = set_match_finder(hand->zstd, slot->in_len);
+	if (!ZSTD_isError(len))
+		len = ZSTD_compress2(
+			hand->zstd, slot->out, slot->in_len - 1, slot->in, slot->in_len);
 	slot->word = ZSTD_isError(len) ? slot->in_len | TREE_BLOCK_RAW : (uint32_t)len;
 }
 
@@ -222,6 +238,11 @@ static int init_hand(struct crew *crew, struct hand *hand, struct err *err)
 	hand->scratch[1] = malloc(TREE_BLOCK_SIZE + 1);
 	if (hand->zstd == NULL || hand->scratch[0] == NULL || hand->scratch[1] == NULL)
 		return err_oom(err);
+	if (ZSTD_isError(
+		    ZSTD_CCtx_setParameter(hand->zstd, ZSTD_c_compressionLevel, crew->level)) ||
+		ZSTD_isError(set_match_finder(hand->zstd, TREE_BLOCK_SIZE)))
+		return err_raise(err, ERR_UNSUPPORTED, "zstd %s refuses level %d",
+			ZSTD_versionString(), crew->level);
 	return 0;
 }
 
