@@ -37,6 +37,10 @@ int tree_open(const uint8_t *data, size_t size, struct tree *ret, struct err *er
 		return err_raise(err, ERR_CORRUPT,
 			"tree of %zu bytes, its header says there are %llu behind %u fragments",
 			size, (unsigned long long)body_size, tree.fragment_count);
+	/* An entry is at least its tag and the length of its name. */
+	if (tree.entry_count > body_size / 2)
+		return err_raise(err, ERR_CORRUPT, "tree has %llu entries in %llu bytes",
+			(unsigned long long)tree.entry_count, (unsigned long long)body_size);
 	tree.body = tree.fragments + fragments_size;
 	*ret = tree;
 	return 0;

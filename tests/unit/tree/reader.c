@@ -151,6 +151,12 @@ static void names_what_is_wrong(void **state)
 	assert_int_equal(tree_open(buf.data, buf.len, &tree, &err), -1);
 	assert_err(&err, ERR_CORRUPT, "tree of version 2, this program reads 1");
 	buf.data[7] = 1;
+	buf.data[59] = 0xff; /* of the number of directories */
+	assert_int_equal(tree_open(buf.data, buf.len, &tree, &err), -1);
+	snprintf(expected, sizeof(expected), "tree has 4278190087 entries in %zu bytes",
+		buf.len - 72 - 12);
+	assert_err(&err, ERR_CORRUPT, expected);
+	buf.data[59] = 0;
 	assert_ok(tree_open(buf.data, buf.len, &tree, &err));
 	struct tree_cursor c;
 	struct tree_entry e;
