@@ -14,6 +14,25 @@ void fd_close_ptr(int *fd)
 	*fd = -1;
 }
 
+void fd_closedir_ptr(DIR **dir)
+{
+	if (*dir != NULL)
+		closedir(*dir);
+	*dir = NULL;
+}
+
+DIR *fd_opendir(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL && fd >= 0) {
+		int errnum = errno;
+		close(fd);
+		errno = errnum;
+	}
+	return dir;
+}
+
 int fd_open(int dirfd, const char *path, int flags, int *ret_fd, struct err *err)
 {
 	int fd = openat(dirfd, path, flags | O_CLOEXEC, 0666);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,6 +22,12 @@ void fd_close_ptr(int *fd);
 		(fd) = -1; \
 		take_fd_; \
 	})
+
+/* AUTO_DIR *dir = fd_opendir(AT_FDCWD, path); closes dir when it goes out of scope. */
+void fd_closedir_ptr(DIR **dir);
+#define AUTO_DIR AUTO(fd_closedir_ptr) DIR
+/* Opens a directory close-on-exec, to be read from its start; NULL with errno. */
+DIR *fd_opendir(int dirfd, const char *path);
 
 /*
  * Opens `path` (relative to dirfd, or AT_FDCWD) close-on-exec. Returns 0 and *ret_fd, which the

@@ -25,15 +25,9 @@ struct walk {
 	uint8_t *data;     /* READ_SIZE bytes */
 };
 
-static void dir_close_ptr(DIR **dir)
-{
-	if (*dir != NULL)
-		closedir(*dir);
-}
-
 int nar_list_directory(const char *path, struct strvec *names, struct err *err)
 {
-	AUTO(dir_close_ptr) DIR *dir = opendir(path);
+	AUTO_DIR *dir = fd_opendir(AT_FDCWD, path);
 	if (dir == NULL)
 		return err_sys(err, "cannot open '%s'", path);
 	for (;;) {

@@ -23,12 +23,6 @@ static int compare(const void *a, const void *b)
 		&((const struct found_object *)b)->object);
 }
 
-static void close_dir(DIR **dir)
-{
-	if (*dir != NULL)
-		closedir(*dir);
-}
-
 struct scan {
 	const struct pool *pool;
 	struct found_objects *objects;
@@ -68,8 +62,7 @@ static int take(const struct scan *scan, int fd, const char *dir, const char *na
 /* Goes through a directory: objects/ calls itself for each of its own. */
 static int scan_directory(const struct scan *scan, const char *dir, bool is_top, struct err *err)
 {
-	int fd = openat(scan->pool->fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO(close_dir) DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
+	AUTO_DIR *entries = fd_opendir(scan->pool->fd, dir);
 	if (entries == NULL)
 		return err_sys(err, "cannot open '%s/%s'", scan->pool->dir, dir);
 	struct dirent *entry;
@@ -83,7 +76,7 @@ static int scan_directory(const struct scan *scan, const char *dir, bool is_top,
 			r = sub != NULL ? scan_directory(scan, sub, false, err) : -1;
 		} else {
 			r = is_top ? tell_stray(scan, dir, name, err)
-				   : take(scan, fd, dir, name, err);
+				   : take(scan, dirfd(entries), dir, name, err);
 		}
 		if (r < 0)
 			return -1;

@@ -48,17 +48,13 @@ int session_lock(const struct session *session, enum session_lock how, int *ret_
 /* Removes a directory of plain files; what cannot be removed now is left for the next sweep. */
 static void remove_session(int pool_fd, const char *dir)
 {
-	int fd = openat(pool_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *entries = fd >= 0 ? fdopendir(fd) : NULL;
-	if (entries == NULL) {
-		fd_close_ptr(&fd);
+	AUTO_DIR *entries = fd_opendir(pool_fd, dir);
+	if (entries == NULL)
 		return;
-	}
 	struct dirent *entry;
 	while ((entry = readdir(entries)) != NULL)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlinkat(fd, entry->d_name, 0);
-	closedir(entries);
+			(void)unlinkat(dirfd(entries), entry->d_name, 0);
 	(void)unlinkat(pool_fd, dir, AT_REMOVEDIR);
 }
 
@@ -204,16 +200,9 @@ static int sweep_one(
 	return 0;
 }
 
-static void close_dir(DIR **dir)
-{
-	if (*dir != NULL)
-		closedir(*dir);
-}
-
 int session_sweep(const struct session *session, struct digest_list *pins, struct err *err)
 {
-	int fd = openat(session->pool_fd, "sessions", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	AUTO(close_dir) DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	AUTO_DIR *dir = fd_opendir(session->pool_fd, "sessions");
 	if (dir == NULL)
 		return err_sys(err, "cannot open '%s/sessions'", session->pool_dir);
 	struct dirent *entry;

@@ -194,12 +194,9 @@ static int compare_names(const void *a, const void *b, void *data)
 static int read_names(struct walk *walk, const struct stroll *stroll, struct err *err)
 {
 	/* "." instead of dup(), so that the directory is read from its start. */
-	int fd = openat(stroll->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (dir == NULL) {
-		fd_close_ptr(&fd);
+	AUTO_DIR *dir = fd_opendir(stroll->fd, ".");
+	if (dir == NULL)
 		return walk_sys(walk, &walk->nodes.items[stroll->at], "read", err);
-	}
 	struct dirent *entry;
 	int r = 0;
 	while (errno = 0, r == 0 && (entry = readdir(dir)) != NULL)
@@ -207,7 +204,6 @@ static int read_names(struct walk *walk, const struct stroll *stroll, struct err
 			r = add_child(walk, stroll->at, entry, err);
 	if (r == 0 && errno != 0)
 		r = walk_sys(walk, &walk->nodes.items[stroll->at], "read", err);
-	closedir(dir);
 	return r;
 }
 

@@ -2,12 +2,14 @@
 /* A profile read back from the names of its links. */
 #include "system/generations.h"
 
+#include "base/fd.h"
 #include "base/path.h"
 #include "base/vec.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,12 +75,6 @@ static int find_profile(const char *name, char **ret, struct err *err)
 	return *ret != NULL ? 1 : err_oom(err);
 }
 
-static void dir_close_ptr(DIR **dir)
-{
-	if (*dir != NULL)
-		closedir(*dir);
-}
-
 static int read_generation(
 	const struct store_view *view, struct generation *g, const char *current, struct err *err)
 {
@@ -133,7 +129,7 @@ static int compare_numbers(const void *a, const void *b)
 static int read_folder(struct lister *l, struct err *err)
 {
 	const char *base = path_basename(l->list.profile);
-	AUTO(dir_close_ptr) DIR *dir = opendir(l->folder);
+	AUTO_DIR *dir = fd_opendir(AT_FDCWD, l->folder);
 	if (dir == NULL)
 		return err_sys(err, "cannot open '%s'", l->folder);
 	errno = 0;

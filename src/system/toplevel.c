@@ -112,19 +112,13 @@ int toplevel_kind(const struct toplevel *top, enum system_kind *ret, struct err 
 	return 0;
 }
 
-static void dir_close_ptr(DIR **dir)
-{
-	if (*dir != NULL)
-		closedir(*dir);
-}
-
 /* Names in a directory, sorted, without hidden ones. 0 when it is not there. */
 static int list(const struct toplevel *top, const char *path, struct strvec *names, struct err *err)
 {
 	AUTO_FREE char *real = link_real(top->view, path, err);
 	if (real == NULL)
 		return -1;
-	AUTO(dir_close_ptr) DIR *dir = opendir(real);
+	AUTO_DIR *dir = fd_opendir(AT_FDCWD, real);
 	if (dir == NULL && errno == ENOENT)
 		return 0;
 	if (dir == NULL)

@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,6 +80,22 @@ static void copies_are_exact(void **state)
 	close(pipe_fds[1]);
 }
 
+static void opens_directories(void **state)
+{
+	(void)state;
+	const char *dir = test_tmpdir();
+	test_write(dir, "file", "x", 1);
+	AUTO_DIR *entries = fd_opendir(AT_FDCWD, dir);
+	assert_non_null(entries);
+	assert_int_equal(fcntl(dirfd(entries), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	AUTO_DIR *again = fd_opendir(dirfd(entries), ".");
+	assert_non_null(again);
+	assert_null(fd_opendir(dirfd(entries), "file"));
+	assert_int_equal(errno, ENOTDIR);
+	assert_null(fd_opendir(dirfd(entries), "none"));
+	assert_int_equal(errno, ENOENT);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +103,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(whole_files),
 		cmocka_unit_test(lines),
 		cmocka_unit_test(copies_are_exact),
+		cmocka_unit_test(opens_directories),
 	};
 	return TEST_MAIN(tests);
 }
