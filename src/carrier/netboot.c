@@ -6,6 +6,7 @@
 #include "carrier/netboot.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "carrier/in_root.h"
 
@@ -127,9 +128,12 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
 	if (netboot.cmdline == NULL || find_kernel(params, &netboot, err) < 0)
 		return -1;
 	AUTO_ROOT root = {0};
-	if (root_compose(pool, params->closure, params->pool, &root, err) < 0 ||
-		root_remember(pool, &root, err) < 0)
+	if (root_compose(pool, params->closure, params->pool, &root, err) < 0)
 		return -1;
+	/* The image is good; that the next one takes some milliseconds longer is no failure. */
+	struct err tolerated = ERR_INIT;
+	if (root_remember(pool, &root, &tolerated) < 0)
+		log_ignored(&tolerated);
 	const struct initramfs_params initrd = {.system = params->system,
 		.closure = params->closure,
 		.modules = params->modules != NULL ? params->modules : "netboot"};
