@@ -42,16 +42,18 @@ int fd_open(int dirfd, const char *path, int flags, int *ret_fd, struct err *err
 	return 0;
 }
 
-int fd_read_full(
-	int fd, void *data, size_t size, const char *what, size_t *ret_len, struct err *err)
+/* At `off`, or at the file position when that is NULL. */
+static int read_full(int fd, void *data, size_t size, const uint64_t *off, size_t *ret_len)
 {
 	size_t len = 0;
 	while (len < size) {
-		ssize_t n = read(fd, (uint8_t *)data + len, size - len);
+		uint8_t *p = (uint8_t *)data + len;
+		ssize_t n = off != NULL ? pread(fd, p, size - len, (off_t)(*off + len))
+					: read(fd, p, size - len);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, "cannot read '%s'", what);
+			return -1;
 		if (n == 0)
 			break;
 		len += (size_t)n;
@@ -60,21 +62,19 @@ int fd_read_full(
 	return 0;
 }
 
+int fd_read_full(
+	int fd, void *data, size_t size, const char *what, size_t *ret_len, struct err *err)
+{
+	if (read_full(fd, data, size, NULL, ret_len) < 0)
+		return err_sys(err, "cannot read '%s'", what);
+	return 0;
+}
+
 int fd_pread_full(int fd, void *data, size_t size, uint64_t off, const char *what, size_t *ret_len,
 	struct err *err)
 {
-	size_t len = 0;
-	while (len < size) {
-		ssize_t n = pread(fd, (uint8_t *)data + len, size - len, (off_t)(off + len));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, "cannot read '%s'", what);
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
+	if (read_full(fd, data, size, &off, ret_len) < 0)
+		return err_sys(err, "cannot read '%s'", what);
 	return 0;
 }
 
