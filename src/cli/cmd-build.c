@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "carrier/netboot.h"
 #include "carrier/root.h"
-#include "cli/command.h"
+#include "cli/pool_options.h"
 #include "cli/progress.h"
 #include "serve/script.h"
 #include "source/store.h"
@@ -41,22 +41,10 @@ static void order_done(struct order *order)
 	store_close(order->store);
 }
 
-static int open_pool(struct order *order, struct err *err)
-{
-	const char *named = cli_option(order->args, "pool", NULL);
-	AUTO_FREE char *fallback = named == NULL ? pool_default_dir(err) : NULL;
-	if (named == NULL && fallback == NULL)
-		return -1;
-	return pool_open(named != NULL ? named : fallback, 0, &order->pool, err);
-}
-
 static int read_options(const struct cli_args *args, struct order *order, struct err *err)
 {
-	long long level, jobs;
-	if (cli_number(args, "level", 1, 19, POOL_LEVEL_DEFAULT, &level, err) < 0 ||
-		cli_number(args, "jobs", 1, 4096, 0, &jobs, err) < 0)
+	if (cli_pool_params(args, &order->params, err) < 0)
 		return -1;
-	order->params = (struct pool_params){.level = (int)level, .jobs = (unsigned)jobs};
 	order->output = cli_option(args, "output", NULL);
 	if (order->output != NULL)
 		return 0;
@@ -83,7 +71,7 @@ static int prepare(const struct cli_args *args, struct order *order, struct syst
 	if (ret_system != NULL && system_read(order->path, dir, real_dir, ret_system, err) < 0)
 		return -1;
 	if (store_closure(order->store, order->path, &order->closure, err) < 0 ||
-		open_pool(order, err) < 0)
+		cli_open_pool(args, 0, &order->pool, err) < 0)
 		return -1;
 	return pool_add(order->pool, &order->closure, &order->params, args->progress, err);
 }
@@ -106,18 +94,6 @@ static double seconds_since(const struct timespec *begun)
 	return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
 }
 
-/* Prints one JSON line. */
-static int put_json(json_t *take_json, struct err *err)
-{
-	AUTO_FREE char *text = take_json != NULL ? json_dumps(take_json, JSON_COMPACT) : NULL;
-	json_decref(take_json);
-	if (text == NULL)
-		return err_raise(err, ERR_UNSUPPORTED, "the result cannot be written as JSON");
-	puts(text);
-	return 0;
-}
-
-/* Says what was made, as JSON with the members of `take_more`, which may be NULL. */
 static int report(const struct order *order, uint64_t size, const struct digest *id,
 	json_t *take_more, struct err *err)
 {
@@ -132,7 +108,7 @@ static int report(const struct order *order, uint64_t size, const struct digest 
 		if (object != NULL && take_more != NULL)
 			(void)json_object_update(object, take_more);
 		json_decref(take_more);
-		return put_json(object, err);
+		return cli_put_json(object, err);
 	}
 	json_decref(take_more);
 	if (!order->args->quiet)

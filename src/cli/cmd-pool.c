@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* snowboot pool add|stat|verify|gc: the cache of segments, by hand. */
-#include "cli/command.h"
+#include "cli/pool_options.h"
 #include "cli/progress.h"
-#include "pool/pool.h"
 #include "source/store.h"
 #include "system/system.h"
 
@@ -27,25 +26,6 @@ static void close_store(struct store **store)
 	store_close(*store);
 }
 
-static int open_pool(
-	const struct cli_args *args, enum pool_flags flags, struct pool **ret, struct err *err)
-{
-	const char *named = cli_option(args, "pool", NULL);
-	AUTO_FREE char *fallback = named == NULL ? pool_default_dir(err) : NULL;
-	if (named == NULL && fallback == NULL)
-		return -1;
-	return pool_open(named != NULL ? named : fallback, flags, ret, err);
-}
-
-/* Prints one JSON line. */
-static int put_json(json_t *take_json, struct err *err)
-{
-	int r = take_json != NULL ? json_dumpf(take_json, stdout, JSON_COMPACT) : -1;
-	json_decref(take_json);
-	putchar('\n');
-	return r < 0 ? err_oom(err) : 0;
-}
-
 static json_int_t number(uint64_t v)
 {
 	return (json_int_t)v;
@@ -54,16 +34,6 @@ static json_int_t number(uint64_t v)
 static const char *human(uint64_t bytes, char out[16])
 {
 	return progress_format_bytes(bytes, out);
-}
-
-static int read_params(const struct cli_args *args, struct pool_params *ret, struct err *err)
-{
-	long long level, jobs;
-	if (cli_number(args, "level", 1, 19, POOL_LEVEL_DEFAULT, &level, err) < 0 ||
-		cli_number(args, "jobs", 1, 4096, 0, &jobs, err) < 0)
-		return -1;
-	*ret = (struct pool_params){.level = (int)level, .jobs = (unsigned)jobs};
-	return 0;
 }
 
 /* Adds one operand; closures overlap, and what is there already costs only a look. */
@@ -94,9 +64,9 @@ static int add_one(const struct cli_args *args, struct store *store, struct pool
 	double seconds = (double)(ended.tv_sec - begun.tv_sec) +
 		(double)(ended.tv_nsec - begun.tv_nsec) / 1e9;
 	if (args->json)
-		return put_json(json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", path, "paths",
-					number(closure.len), "nar_bytes", number(nar),
-					"packed_bytes", number(packed), "seconds", seconds),
+		return cli_put_json(json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", path, "paths",
+					    number(closure.len), "nar_bytes", number(nar),
+					    "packed_bytes", number(packed), "seconds", seconds),
 			err);
 	char a[16], b[16];
 	if (!args->quiet)
@@ -110,9 +80,9 @@ static int run_add(const struct cli_args *args, struct err *err)
 	struct pool_params params;
 	AUTO(close_store) struct store *store = NULL;
 	AUTO(close_pool) struct pool *pool = NULL;
-	if (read_params(args, &params, err) < 0 ||
+	if (cli_pool_params(args, &params, err) < 0 ||
 		store_open(cli_option(args, "store", ""), &store, err) < 0 ||
-		open_pool(args, 0, &pool, err) < 0)
+		cli_open_pool(args, 0, &pool, err) < 0)
 		return -1;
 	for (size_t i = 0; i < args->operands.len; i++)
 		if (add_one(args, store, pool, args->operands.items[i], &params, err) < 0)
@@ -124,10 +94,10 @@ static int run_stat(const struct cli_args *args, struct err *err)
 {
 	AUTO(close_pool) struct pool *pool = NULL;
 	struct pool_stat s;
-	if (open_pool(args, POOL_READ_ONLY, &pool, err) < 0 || pool_stat(pool, &s, err) < 0)
+	if (cli_open_pool(args, POOL_READ_ONLY, &pool, err) < 0 || pool_stat(pool, &s, err) < 0)
 		return -1;
 	if (args->json)
-		return put_json(
+		return cli_put_json(
 			json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pool",
 				pool_dir(pool), "segments", number(s.segments), "nar_bytes",
 				number(s.nar_bytes), "memos", number(s.memos), "objects",
@@ -148,7 +118,7 @@ static void print_problem(void *data, const char *text)
 	const struct cli_args *args = data;
 	struct err tolerated = ERR_INIT;
 	if (args->json)
-		(void)put_json(json_pack("{s:s}", "problem", text), &tolerated);
+		(void)cli_put_json(json_pack("{s:s}", "problem", text), &tolerated);
 	else
 		printf("%s\n", text);
 }
@@ -159,12 +129,12 @@ static int run_verify(const struct cli_args *args, struct err *err)
 	bool repair = cli_flag(args, "repair");
 	long long jobs;
 	if (cli_number(args, "jobs", 1, 4096, 0, &jobs, err) < 0 ||
-		open_pool(args, POOL_READ_ONLY, &pool, err) < 0)
+		cli_open_pool(args, POOL_READ_ONLY, &pool, err) < 0)
 		return -1;
 	/* Looked for first, so that a misspelt name does not make a new pool to repair. */
 	if (repair) {
 		pool = pool_close(pool);
-		if (open_pool(args, 0, &pool, err) < 0)
+		if (cli_open_pool(args, 0, &pool, err) < 0)
 			return -1;
 	}
 	struct pool_check check = {.repair = repair,
@@ -175,8 +145,8 @@ static int run_verify(const struct cli_args *args, struct err *err)
 	if (pool_verify(pool, &check, args->progress, &problems, err) < 0)
 		return -1;
 	if (args->json &&
-		put_json(json_pack("{s:I, s:b}", "problems", number(problems), "repaired",
-				 repair && problems > 0),
+		cli_put_json(json_pack("{s:I, s:b}", "problems", number(problems), "repaired",
+				     repair && problems > 0),
 			err) < 0)
 		return -1;
 	if (problems == 0 || repair) {
@@ -200,16 +170,16 @@ static int run_gc(const struct cli_args *args, struct err *err)
 	}
 	AUTO(close_pool) struct pool *pool = NULL;
 	if (cli_size(args, "max-size", 0, &max, err) < 0 ||
-		open_pool(args, POOL_READ_ONLY, &pool, err) < 0)
+		cli_open_pool(args, POOL_READ_ONLY, &pool, err) < 0)
 		return -1;
 	pool = pool_close(pool);
 	struct pool_gc_result result;
-	if (open_pool(args, 0, &pool, err) < 0 || pool_gc(pool, max, &result, err) < 0)
+	if (cli_open_pool(args, 0, &pool, err) < 0 || pool_gc(pool, max, &result, err) < 0)
 		return -1;
 	if (args->json)
-		return put_json(json_pack("{s:I, s:I, s:I}", "removed", number(result.removed),
-					"removed_bytes", number(result.removed_bytes), "left_bytes",
-					number(result.left_bytes)),
+		return cli_put_json(json_pack("{s:I, s:I, s:I}", "removed", number(result.removed),
+					    "removed_bytes", number(result.removed_bytes),
+					    "left_bytes", number(result.left_bytes)),
 			err);
 	char a[16], b[16];
 	if (!args->quiet)
