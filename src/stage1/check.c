@@ -154,7 +154,9 @@ static int name_damage(const struct job *job, struct err *err)
 		err_prefix(err, "the data of '/nix/store/%s' are damaged", part->name);
 	else
 		err_prefix(err, "its file system metadata are damaged");
-	return err_hint(err, "the transfer or the memory is at fault: boot again, test the memory");
+	return err_hint(err,
+		"memory was short, or the transfer or the memory is at fault: boot "
+		"again with more memory");
 }
 
 struct sized {

@@ -73,7 +73,8 @@ static char *part_range(struct guest *probe, int part)
 		part, probe->dir);
 }
 
-#define DAMAGE_HINT "the transfer or the memory is at fault: boot again, test the memory"
+#define DAMAGE_HINT \
+	"memory was short, or the transfer or the memory is at fault: boot again with more memory"
 #define FLIP(offset) \
 	"printf 'X' | dd of=root/image.squashfs bs=1 seek=" offset " conv=notrunc status=none"
 
