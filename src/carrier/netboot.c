@@ -25,17 +25,33 @@ void netboot_done(struct netboot *netboot)
 	initramfs_done(&netboot->initrd);
 }
 
-/* The word of `text` that starts with "init=", or NULL; its length is in *ret_len. */
-static const char *find_init(const char *text, size_t *ret_len)
+/* The word of `text` that starts with `key` ("init="), or NULL; its length is in *ret_len. */
+static const char *find_word(const char *text, const char *key, size_t *ret_len)
 {
 	for (const char *word = text; *word != '\0';) {
 		word += strspn(word, " \t\n");
 		*ret_len = strcspn(word, " \t\n");
-		if (strncmp(word, "init=", 5) == 0)
+		if (strncmp(word, key, strlen(key)) == 0)
 			return word;
 		word += *ret_len;
 	}
 	return NULL;
+}
+
+/*
+ * The kernel unpacks the initramfs into a ramfs when there is a root= or when rootfstype= does not
+ * name tmpfs, else into a tmpfs of half the RAM (init_rootfs(), init/do_mounts.c, Linux 6.1), and
+ * then an image needs three times its size instead of twice.
+ */
+static const char *initramfs_words(const char *own, const char *append)
+{
+	static const char *const keys[] = {"root=", "rootfstype="};
+	size_t len;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (find_word(own, keys[i], &len) != NULL ||
+			(append != NULL && find_word(append, keys[i], &len) != NULL))
+			return "";
+	return " rootfstype=ramfs";
 }
 
 char *netboot_cmdline(const struct system *system, const char *append, struct err *err)
@@ -44,7 +60,7 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
 	if (own == NULL)
 		return NULL;
 	size_t len;
-	const char *init = find_init(own, &len);
+	const char *init = find_word(own, "init=", &len);
 	if (init != NULL) {
 		err_raise(err, ERR_UNSUPPORTED,
 			"the kernel-params of '%s' contain '%.*s', and init= may stand on the "
@@ -53,7 +69,7 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
 			system->path, (int)len, init);
 		return NULL;
 	}
-	init = append != NULL ? find_init(append, &len) : NULL;
+	init = append != NULL ? find_word(append, "init=", &len) : NULL;
 	if (init != NULL) {
 		err_raise(err, ERR_USAGE,
 			"the words to append contain '%.*s', but init= names the system", (int)len,
@@ -61,9 +77,9 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
 		err_hint(err, "boot another system by serving that one");
 		return NULL;
 	}
-	AUTO_FREE char *line = path_printf(err, "%s%sinit=%s fstab=no%s%s", own,
-		own[0] != '\0' ? " " : "", system->init, append != NULL && append[0] ? " " : "",
-		append != NULL ? append : "");
+	AUTO_FREE char *line = path_printf(err, "%s%sinit=%s fstab=no%s%s%s", own,
+		own[0] != '\0' ? " " : "", system->init, initramfs_words(own, append),
+		append != NULL && append[0] ? " " : "", append != NULL ? append : "");
 	if (line != NULL && strlen(line) > CMDLINE_MAX) {
 		err_raise(err, ERR_LIMIT,
 			"the command line of '%s' has %zu bytes, more than the %d that the kernel "
@@ -74,18 +90,13 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
 	return TAKE_PTR(line);
 }
 
-static uint64_t max3(uint64_t a, uint64_t b, uint64_t c)
-{
-	uint64_t ab = a > b ? a : b;
-	return ab > c ? ab : c;
-}
-
 uint64_t netboot_memory(const struct netboot *netboot)
 {
 	const struct initramfs *initrd = &netboot->initrd;
 	uint64_t unpacked = initrd->image.size - initrd->microcode_size + 4 * initrd->base_size;
-	return max3(netboot->kernel_size + initrd->image.size + unpacked + 96 * MIB, 2 * unpacked,
-		initrd->root_size + 384 * MIB);
+	uint64_t unpacking = netboot->kernel_size + initrd->image.size + unpacked + 96 * MIB;
+	uint64_t running = initrd->root_size + 384 * MIB;
+	return unpacking > running ? unpacking : running;
 }
 
 static int find_kernel(

@@ -35,16 +35,16 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
 
 /*
  * The kernel command line: the system's own parameters verbatim, init= exactly once, fstab=no (the
- * disks of the machine the system was built for are not here), then `append` (may be NULL). Caller
- * owns it. NULL with ERR_UNSUPPORTED or ERR_USAGE when the system or the user brings an init= of
- * their own, ERR_LIMIT beyond what an x86 kernel keeps.
+ * disks of the machine the system was built for are not here), rootfstype=ramfs unless root= or
+ * rootfstype= stand there already (so that the initramfs is not bounded by half the RAM), then
+ * `append` (may be NULL). Caller owns it. NULL with ERR_UNSUPPORTED or ERR_USAGE when the system or
+ * the user brings an init= of their own, ERR_LIMIT beyond what an x86 kernel keeps.
  */
 char *netboot_cmdline(const struct system *system, const char *append, struct err *err);
 
 /*
  * RAM that a machine needs to boot this, in bytes: the largest of
  * - while the kernel unpacks: kernel + packed initrd + unpacked initramfs + 96 MiB,
- * - the initramfs' tmpfs of half the RAM: 2 × unpacked initramfs,
  * - the running system: the image + 384 MiB for stage 2 and its services.
  * The base is taken to unpack to five times its size (measured: 3.3 to 4.8 times).
  */

@@ -5,7 +5,7 @@
  * most.
  */
 #include "base/path.h"
-#include "carrier/initramfs.h"
+#include "carrier/netboot.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "source/store.h"
@@ -104,8 +104,7 @@ static int gather(const struct cli_args *args, struct facts *f, struct err *err)
 	f->params = strvec_join(&f->system.params, " ", err);
 	if (f->params == NULL)
 		return -1;
-	f->command_line = path_printf(err, "%s%sinit=%s fstab=no", f->params,
-		f->params[0] != '\0' ? " " : "", f->system.init);
+	f->command_line = netboot_cmdline(&f->system, NULL, err);
 	return f->command_line != NULL ? 0 : -1;
 }
 

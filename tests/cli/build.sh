@@ -52,7 +52,7 @@ done
 # An initrd: its last archive holds the image, byte for byte.
 check_ok "$snowboot" build squashfs "$system" -o "$tmp/root.squashfs"
 check_ok "$snowboot" build initrd --json --modules minimal "$system" -o "$tmp/initrd"
-cmdline="$(cat "$system/kernel-params") init=$system/init fstab=no"
+cmdline=$(network_cmdline "$system")
 check_equal "command line" "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["command_line"])' <"$tmp/stdout")" "$cmdline"
 python3 - "$tmp/initrd" "$tmp/root.squashfs" <<'END' || fail "the initrd does not carry the image"
 import sys

@@ -76,7 +76,7 @@ status_page=$(get "$url/")
 get "$boot/netboot.ipxe" >"$tmp/script"
 check_equal "first line of the script" "$(head -n 1 "$tmp/script")" '#!ipxe'
 check_equal "kernel line" "$(grep ^kernel "$tmp/script")" \
-	"kernel /boot/$name/bzImage initrd=initrd $(cat "$system/kernel-params") init=$system/init fstab=no quiet two || goto failed"
+	"kernel /boot/$name/bzImage initrd=initrd $(network_cmdline "$system") quiet two || goto failed"
 get "$boot/bzImage" | cmp - "$system/kernel"
 get "$url/boot/$name/initrd" >"$tmp/initrd"
 size=$(stat -c %s "$tmp/initrd")

@@ -16,7 +16,7 @@ for kind in scripted systemd nixos-init; do
 	check_stdout "^Parameters +$(cat "$system/kernel-params")\$"
 	check_stdout "^Closure +$(nix-store -qR "$system" 2>/dev/null | wc -l) paths, [0-9.]+ [MG]iB\$"
 	check_stdout "^  quiet +$(readlink -f "$system/specialisation/quiet")\$"
-	check_stdout "^  command line +$(cat "$system/kernel-params") init=$system/init fstab=no\$"
+	check_stdout "^  command line +$(network_cmdline "$system")\$"
 	check_equal "generations of no profile" "$(grep -c '^Generations of' "$tmp/stdout" || true)" 0
 
 	check_ok "$snowboot" show --json --largest 3 "$system"

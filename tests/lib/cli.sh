@@ -68,3 +68,13 @@ fixture() {
 	[ -e "$link" ] || "$root/fixtures/build" "$1" >&2 || skip "the fixture '$1' cannot be built"
 	readlink -f "$link"
 }
+
+# network_cmdline SYSTEM: the kernel command line of a network boot of it.
+network_cmdline() {
+	local params
+	params=$(cat "$1/kernel-params")
+	case " $params" in
+	*' root='* | *' rootfstype='*) echo "$params init=$1/init fstab=no" ;;
+	*) echo "$params init=$1/init fstab=no rootfstype=ramfs" ;;
+	esac
+}

@@ -86,8 +86,8 @@ static void holds_what_the_contract_says(void **state)
 	AUTO_NETBOOT netboot = {0};
 	struct pool *pool;
 	assert_ok(compose(&s, &system, &netboot, &pool, &err));
-	assert_string_equal(
-		netboot.cmdline, "console=ttyS0 quiet init=" SYSTEM "/init fstab=no debug");
+	assert_string_equal(netboot.cmdline,
+		"console=ttyS0 quiet init=" SYSTEM "/init fstab=no rootfstype=ramfs debug");
 	assert_int_equal(netboot.kernel_size, 7);
 	const struct initramfs *initrd = &netboot.initrd;
 	write_initrd(&s, "initrd", &initrd->image);
@@ -235,12 +235,15 @@ static void command_line(void **state)
 	struct err err = ERR_INIT;
 	AUTO_SYSTEM system = {.path = strdup(SYSTEM), .init = strdup(SYSTEM "/init")};
 	AUTO_FREE char *bare = netboot_cmdline(&system, NULL, &err);
-	assert_string_equal(bare, "init=" SYSTEM "/init fstab=no");
+	assert_string_equal(bare, "init=" SYSTEM "/init fstab=no rootfstype=ramfs");
+	AUTO_FREE char *rooted = netboot_cmdline(&system, "root=fstab", &err);
+	assert_string_equal(rooted, "init=" SYSTEM "/init fstab=no root=fstab");
 	assert_ok(strvec_push(&system.params, "rdinit=/x", &err));
 	assert_ok(strvec_push(&system.params, "dyndbg=\"file a +p\"", &err));
 	AUTO_FREE char *line = netboot_cmdline(&system, "a=1 b", &err);
-	assert_string_equal(
-		line, "rdinit=/x dyndbg=\"file a +p\" init=" SYSTEM "/init fstab=no a=1 b");
+	assert_string_equal(line,
+		"rdinit=/x dyndbg=\"file a +p\" init=" SYSTEM
+		"/init fstab=no rootfstype=ramfs a=1 b");
 	assert_null(netboot_cmdline(&system, "x init=/bin/sh y", &err));
 	assert_err(&err, ERR_USAGE,
 		"the words to append contain 'init=/bin/sh', but init= names the system");
@@ -249,7 +252,7 @@ static void command_line(void **state)
 	assert_null(netboot_cmdline(&system, longer, &err));
 	assert_err(&err, ERR_LIMIT,
 		"the command line of '" SYSTEM
-		"' has 2063 bytes, more than the 2047 that the kernel "
+		"' has 2080 bytes, more than the 2047 that the kernel "
 		"keeps");
 	free(longer);
 	assert_ok(strvec_push(&system.params, "init=/nix/store/other/init", &err));
