@@ -131,6 +131,47 @@ static int find_system(const char *root, const char *init, char **ret, struct er
 	return folder != NULL ? init_resolve(root, folder, ret, err) : -1;
 }
 
+/* The kind of a system in the image, told as the composer tells it (system/system.c). */
+static int find_kind(
+	const char *root, const struct init *init, enum system_kind *ret, struct err *err)
+{
+	AUTO_FREE char *prepare = path_printf(err, "%s/prepare-root", init->system);
+	AUTO_FD int program = -1, fd = -1;
+	struct err absent = ERR_INIT;
+	char line[256];
+	if (prepare == NULL || open_in_root(root, init->path, O_RDONLY, &program, err) < 0 ||
+		read_interpreter(program, init->path, line, sizeof(line), err) < 0)
+		return -1;
+	*ret = open_in_root(root, prepare, O_PATH, &fd, &absent) == 0 ? SYSTEM_SYSTEMD
+		: line[0] != '\0'                                     ? SYSTEM_SCRIPTED
+								      : SYSTEM_NIXOS_INIT;
+	return 0;
+}
+
+/*
+ * A specialisation may be handed over to only as the plan says: of another kind it would start
+ * without its activation, and what the plan says of a nixos-init system is that system's own.
+ */
+static int check_specialisation(
+	const struct plan *plan, const char *root, const struct init *init, struct err *err)
+{
+	enum system_kind kind;
+	if (plan->kind == SYSTEM_NIXOS_INIT) {
+		err_raise(err, ERR_UNSUPPORTED,
+			"'init=%s' is a specialisation, and the plan describes '%s'", init->path,
+			plan->system);
+		return err_hint(err, "serve the specialisation as a system of its own");
+	}
+	if (find_kind(root, init, &kind, err) < 0)
+		return -1;
+	if (kind == plan->kind)
+		return 0;
+	err_raise(err, ERR_UNSUPPORTED,
+		"'init=%s' is a specialisation of kind %s, and the plan is for kind %s", init->path,
+		system_kind_name(kind), system_kind_name(plan->kind));
+	return err_hint(err, "serve the specialisation as a system of its own");
+}
+
 int init_find(const struct plan *plan, const struct cmdline *cmdline, const char *root,
 	struct init *ret, struct err *err)
 {
@@ -159,12 +200,8 @@ int init_find(const struct plan *plan, const struct cmdline *cmdline, const char
 			plan->system);
 		return err_hint(err, "boot with init=%s/init", plan->system);
 	}
-	if (!same && plan->kind == SYSTEM_NIXOS_INIT) {
-		err_raise(err, ERR_UNSUPPORTED,
-			"'init=%s' is a specialisation, and the plan describes '%s'", path,
-			plan->system);
-		return err_hint(err, "serve the specialisation as a system of its own");
-	}
+	if (!same && check_specialisation(plan, root, &init, err) < 0)
+		return -1;
 	*ret = init;
 	init = (struct init){0};
 	return 0;

@@ -16,7 +16,12 @@ static const char *make_root(void)
 		"chmod 755 nix/store/*/init nix/store/b/orphan bin/sh && "
 		"ln -s /nix/store/a nix/profiles/system && "
 		"ln -s /nix/store/b nix/store/a/specialisation/quiet && mkdir -p nix/store/c && "
-		"cp nix/store/a/init nix/store/c/",
+		"cp nix/store/a/init nix/store/c/ && mkdir -p nix/store/d nix/store/e && "
+		"printf '\\177ELF' > nix/store/d/init && cp nix/store/d/init nix/store/e/ && "
+		"cp nix/store/a/init nix/store/e/prepare-root && "
+		"chmod 755 nix/store/d/init nix/store/e/init nix/store/e/prepare-root && "
+		"ln -s /nix/store/d nix/store/a/specialisation/elf && "
+		"ln -s /nix/store/e nix/store/a/specialisation/systemd",
 		root);
 	return root;
 }
@@ -82,8 +87,56 @@ static void refuses(void **state)
 	}
 }
 
+/* Of another kind, a specialisation would run without being activated. */
+static void specialisation_of_another_kind(void **state)
+{
+	(void)state;
+	const char *root = make_root();
+	char system[] = "/nix/store/a";
+	static const struct {
+		enum system_kind kind;
+		const char *name, *msg; /* NULL: taken */
+	} cases[] = {
+		{SYSTEM_SCRIPTED, "elf",
+			"'init=/nix/store/a/specialisation/elf/init' is a specialisation of kind "
+			"nixos-init, and the plan is for kind scripted"},
+		{SYSTEM_SCRIPTED, "systemd",
+			"'init=/nix/store/a/specialisation/systemd/init' is a specialisation of "
+			"kind systemd, and the plan is for kind scripted"},
+		{SYSTEM_SYSTEMD, "quiet",
+			"'init=/nix/store/a/specialisation/quiet/init' is a specialisation of kind "
+			"scripted, and the plan is for kind systemd"},
+		{SYSTEM_SYSTEMD, "systemd", NULL},
+		{SYSTEM_NIXOS_INIT, "elf",
+			"'init=/nix/store/a/specialisation/elf/init' is a specialisation, and the "
+			"plan describes '/nix/store/a'"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = ERR_INIT;
+		struct plan plan = {.kind = cases[i].kind, .system = system};
+		char line[128];
+		AUTO(cmdline_done) struct cmdline cmdline = {0};
+		AUTO(init_done) struct init init = {0};
+		snprintf(line, sizeof(line), "init=/nix/store/a/specialisation/%s/init",
+			cases[i].name);
+		assert_ok(cmdline_parse(line, &cmdline, &err));
+		int r = init_find(&plan, &cmdline, root, &init, &err);
+		if (cases[i].msg == NULL) {
+			assert_ok(r);
+			continue;
+		}
+		assert_int_equal(r, -1);
+		assert_string_equal(err.hint, "serve the specialisation as a system of its own");
+		assert_err(&err, ERR_UNSUPPORTED, cases[i].msg);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(finds), cmocka_unit_test(refuses)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds),
+		cmocka_unit_test(refuses),
+		cmocka_unit_test(specialisation_of_another_kind),
+	};
 	return TEST_MAIN(tests);
 }
