@@ -57,6 +57,9 @@ int mounts_kernel(struct err *err)
 		{"ramfs", "/run/keys", "ramfs", MS_NOSUID | MS_NODEV, "mode=750"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(specs); i++) {
+		/* An attempt after one that failed half-way: twice is EBUSY for proc. */
+		if (mounts_is_mountpoint(specs[i].target))
+			continue;
 		if (sysfile_mkdir(specs[i].target, 0755, err) < 0 ||
 			mounts_mount(&specs[i], err) < 0)
 			return -1;
