@@ -357,6 +357,7 @@ static void process(struct http_connection *c)
 	c->in_len -= len;
 	c->state = HTTP_STATE_WAITING;
 	event_del(c->deadline);
+	event_add(c->readable, NULL); /* whoever leaves while it waits is noticed */
 	if (x->request.method == HTTP_OTHER)
 		http_exchange_reply_text(x, 405, "only GET and HEAD are served");
 	else

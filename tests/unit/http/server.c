@@ -270,6 +270,25 @@ static void client_leaves_before_the_reply(void **state)
 	stop(&f);
 }
 
+/* As above, with a request that came behind another one on its connection. */
+static void client_leaves_before_the_second_reply(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f, HTTP_LIMITS_DEFAULT);
+	int fd = client(
+		&f, "GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (int i = 0; i < 200 && f.parked == NULL; i++)
+		turn(&f);
+	assert_non_null(f.parked);
+	close(fd);
+	for (int i = 0; i < 200 && f.parked != NULL; i++)
+		turn(&f);
+	assert_null(f.parked);
+	assert_int_equal(f.cut, 1);
+	stop(&f);
+}
+
 static void late_reply(void **state)
 {
 	(void)state;
@@ -437,6 +456,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(requests_on_one_connection),
 		cmocka_unit_test(client_closes_in_the_middle),
 		cmocka_unit_test(client_leaves_before_the_reply),
+		cmocka_unit_test(client_leaves_before_the_second_reply),
 		cmocka_unit_test(late_reply),
 		cmocka_unit_test(deadlines),
 		cmocka_unit_test(many_clients),
