@@ -194,14 +194,18 @@ static bool list_has(const char *value, const char *word)
 static int check(struct http_request *request, struct err *err)
 {
 	size_t hosts = 0;
-	for (size_t i = 0; i < request->names.len; i++)
-		hosts += strcmp(request->names.items[i], "host") == 0;
+	bool body = false; /* any of the fields may announce one, not the first alone */
+	for (size_t i = 0; i < request->names.len; i++) {
+		const char *name = request->names.items[i];
+		hosts += strcmp(name, "host") == 0;
+		body |= strcmp(name, "transfer-encoding") == 0 ||
+			(strcmp(name, "content-length") == 0 &&
+				strcmp(request->values.items[i], "0") != 0);
+	}
 	/* keep_alive still says which version it is: RFC 9112, section 3.2 */
 	if (hosts > 1 || (hosts == 0 && request->keep_alive))
 		return malformed(err, "not exactly one Host field");
-	const char *length = http_request_header(request, "content-length");
-	if ((length != NULL && strcmp(length, "0") != 0) ||
-		http_request_header(request, "transfer-encoding") != NULL)
+	if (body)
 		return err_raise(err, ERR_UNSUPPORTED, "requests with a body are not taken");
 	const char *connection = http_request_header(request, "connection");
 	if (connection != NULL && list_has(connection, "close"))

@@ -115,6 +115,8 @@ static void unsupported(void **state)
 		"HTTP version 'HTTP/2.0' is not 1.0 or 1.1");
 	refused("PRI * HTTP/2.0\r\n\r\n", ERR_UNSUPPORTED,
 		"HTTP version 'HTTP/2.0' is not 1.0 or 1.1");
+	refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
+		ERR_UNSUPPORTED, "requests with a body are not taken");
 	refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", ERR_UNSUPPORTED,
 		"requests with a body are not taken");
 	refused("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", ERR_UNSUPPORTED,
