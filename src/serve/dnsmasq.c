@@ -273,6 +273,22 @@ static void on_log(evutil_socket_t fd, short what, void *data)
 		d->callbacks.ended(&err, d->callbacks.data);
 }
 
+/* dnsmasq rewrites its leases in place, so the file is all that nobody has to own. */
+static int make_leases(const char *dir, struct err *err)
+{
+	AUTO_FREE char *path = path_printf(err, "%s/leases", dir);
+	AUTO_FD int fd = -1;
+	if (path == NULL || fd_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, &fd, err) < 0)
+		return -1;
+	if (geteuid() == 0 && fchown(fd, NOBODY, NOBODY) < 0)
+		return err_sys(err, "cannot give '%s' to nobody", path);
+	return 0;
+}
+
+/*
+ * The folder stays ours: in one of nobody's, whoever runs as nobody could put links where we write
+ * and remove as root.
+ */
 static int write_config(
 	struct dnsmasq *d, const struct dhcp_config *config, char **ret_file, struct err *err)
 {
@@ -282,16 +298,14 @@ static int write_config(
 	d->dir = strdup(dir);
 	if (d->dir == NULL)
 		return err_oom(err);
-	if (geteuid() == 0 && chown(dir, NOBODY, NOBODY) < 0)
-		return err_sys(err, "cannot give '%s' to nobody", dir);
 	struct dhcp_config own = *config;
 	own.dir = d->dir;
 	AUTO_BUF text = {0};
 	AUTO_FREE char *file = path_printf(err, "%s/dnsmasq.conf", dir);
 	if (file == NULL || dhcp_config_text(&own, &text, err) < 0 ||
-		outfile_write(file, text.data, text.len, err) < 0)
+		outfile_write(file, text.data, text.len, err) < 0 || make_leases(dir, err) < 0)
 		return -1;
-	if (chmod(file, 0644) < 0)
+	if (chmod(file, 0644) < 0 || chmod(dir, 0755) < 0)
 		return err_sys(err, "cannot make '%s' readable", file);
 	*ret_file = TAKE_PTR(file);
 	return 0;
@@ -333,7 +347,7 @@ static void remove_dir(const char *dir)
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *path = path_printf(&ignored, "%s/%s", dir, names[i]);
 		if (path != NULL)
-			(void)unlink(path); /* proxy mode keeps no leases */
+			(void)unlink(path); /* not there when the start failed before */
 	}
 	(void)rmdir(dir); /* what is left is in the temporary folder's care */
 }

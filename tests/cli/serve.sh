@@ -248,6 +248,12 @@ chmod +x "$tmp/udhcpc.sh"
 "${in_client[@]}" busybox udhcpc -i v1 -n -q -f -t 5 -T 2 -s "$tmp/udhcpc.sh" >/dev/null 2>&1 || fail "udhcpc got no lease"
 grep -Eq '^bound 10\.55\.0\.[0-9]+/24 by 10\.55\.0\.1$' "$tmp/lease" || fail "lease: $(cat "$tmp/lease")"
 wait_line "$tmp/full.out" "^[0-9:]{8} 10\.55\.0\.[0-9]+ $mac dhcp:.*has its address\$"
+# dnsmasq owns its leases and nothing else: root writes and removes in that folder.
+child=$(pgrep -P "$server" dnsmasq)
+folder=$(tr '\0' '\n' <"/proc/$child/cmdline" | sed -n 's|^--conf-file=\(.*\)/dnsmasq.conf$|\1|p')
+check_equal "the folder's owner" "$(stat -c '%u %a' "$folder")" "$(id -u) 755"
+check_equal "the leases' owner" "$(stat -c %u "$folder/leases")" 65534
+grep -q " $mac 10\.55\.0\." "$folder/leases" || fail "no lease in: $(cat "$folder/leases")"
 
 # dnsmasq that dies is noticed; a server that is killed takes it along.
 # ("ip netns exec" becomes the server, so $server is its pid.)
