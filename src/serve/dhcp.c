@@ -79,6 +79,25 @@ static int put_range(const struct dhcp_config *config, struct buf *out, struct e
 		first, last, mask);
 }
 
+/*
+ * A line with a value that was given to us: in double quotes, where dnsmasq takes commas, '#' and
+ * blanks as they are, and a backslash escapes (its option.c, read_file()).
+ */
+static int put_value(struct buf *out, const char *key, const char *value, struct err *err)
+{
+	if (buf_printf(out, err, "%s=\"", key) < 0)
+		return -1;
+	for (const char *p = value; *p != '\0'; p++) {
+		const char *special = strchr("\"\\", *p);
+		int r = *p == '\n'        ? buf_put_str(out, "\\n", err)
+			: special != NULL ? buf_printf(out, err, "\\%c", *p)
+					  : buf_put(out, p, 1, err);
+		if (r < 0)
+			return -1;
+	}
+	return buf_put_str(out, "\"\n", err);
+}
+
 int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct err *err)
 {
 	char self[INET_ADDRSTRLEN];
@@ -86,19 +105,18 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 	if (buf_printf(out, err,
 		    "# written by snowboot serve\n"
 		    "port=0\n"
-		    "interface=%s\n"
 		    "except-interface=lo\n"
 		    "bind-interfaces\n"
 		    "log-facility=-\n"
 		    "log-dhcp\n"
 		    "dhcp-no-override\n"
 		    "dhcp-leasefile=%s/leases\n",
-		    config->interface->name, config->dir) < 0 ||
+		    config->dir) < 0 ||
+		put_value(out, "interface", config->interface->name, err) < 0 ||
 		put_range(config, out, err) < 0)
 		return -1;
 	if (buf_printf(out, err,
 		    "enable-tftp\n"
-		    "tftp-root=%s\n"
 		    "dhcp-match=set:ipxe,175\n"
 		    "dhcp-match=set:ipxe-http,175,19\n"
 		    "dhcp-match=set:bios,option:client-arch,0\n"
@@ -106,7 +124,9 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 		    "dhcp-match=set:efi,option:client-arch,9\n"
 		    "dhcp-boot=tag:ipxe-http,%s,,%s\n"
 		    "dhcp-boot=tag:!ipxe-http,tag:bios,%s,,%s\n",
-		    config->ipxe_dir, config->script_url, self, config->bios_file, self) < 0)
+		    config->script_url, self, config->bios_file, self) < 0)
+		return -1;
+	if (put_value(out, "tftp-root", config->ipxe_dir, err) < 0)
 		return -1;
 	if (config->mode == DHCP_PROXY)
 		return buf_printf(out, err,

@@ -150,12 +150,14 @@ static char *own_url(const struct serve *s, const struct sockaddr_storage *addr,
 {
 	char host[INET6_ADDRSTRLEN];
 	unsigned port = http_server_port(s->server);
-	if (addr->ss_family == AF_INET6) {
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)addr)->sin6_addr, host,
-			sizeof(host));
+	struct in_addr in = ((const struct sockaddr_in *)addr)->sin_addr;
+	const struct in6_addr *in6 = &((const struct sockaddr_in6 *)addr)->sin6_addr;
+	if (addr->ss_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(in6) && s->interface.has_addr)
+		in = s->interface.addr; /* any means IPv4 too */
+	else if (addr->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, in6, host, sizeof(host));
 		return path_printf(err, "http://[%s]:%u", host, port);
 	}
-	struct in_addr in = ((const struct sockaddr_in *)addr)->sin_addr;
 	if (in.s_addr == INADDR_ANY)
 		in = s->interface.addr;
 	inet_ntop(AF_INET, &in, host, sizeof(host));
@@ -212,7 +214,10 @@ static int start_dhcp(struct serve *s, struct err *err)
 	};
 	const struct dnsmasq_callbacks callbacks = {
 		.line = on_dnsmasq_line, .ended = on_dnsmasq_end, .data = s};
-	if (dhcp_find_ipxe(s->options->ipxe_dir, &config.ipxe_dir, &config.bios_file,
+	/* dnsmasq leaves our working directory; what is not there is told by its name as given. */
+	const char *named = s->options->ipxe_dir;
+	AUTO_FREE char *absolute = named != NULL ? realpath(named, NULL) : NULL;
+	if (dhcp_find_ipxe(absolute != NULL ? absolute : named, &config.ipxe_dir, &config.bios_file,
 		    &config.efi_file, err) < 0 ||
 		dnsmasq_start(s->base, &config, &callbacks, &s->dnsmasq, err) < 0)
 		return -1;

@@ -277,6 +277,20 @@ for _ in $(seq 50); do
 done
 if grep -qs '^State:.[^Z]' "/proc/$child/status"; then fail "dnsmasq outlives the server"; fi
 
+# A folder by a relative name with characters that mean something to dnsmasq; any address of IPv6 is any of IPv4, too.
+ipxe=$(mktemp -d)
+run_at_exit "rm -rf '$ipxe'"
+chmod 755 "$ipxe"
+mkdir "$ipxe/a, b #\"c"
+cp /usr/lib/ipxe/undionly.kpxe /usr/lib/ipxe/snponly.efi "$ipxe/a, b #\"c"
+start ipxe env -C "$ipxe" "${in_server[@]}" -- --listen '[::]:8080' --ipxe-dir 'a, b #"c' "$system"
+wait_line "$tmp/ipxe.err" "^proxy DHCP on 'v0', TFTP from '$ipxe/a, b #\"c'\$"
+ask ipxe
+check_stdout "^file $script\$"
+ip -n "${ns}c" addr add 10.55.0.9/24 dev v1
+"${in_client[@]}" curl -sS --max-time 30 tftp://10.55.0.1/snponly.efi | cmp - /usr/lib/ipxe/snponly.efi
+stop 0
+
 # More interfaces than one: which?
 ip -n "${ns}s" link add v2 type veth peer name v3 netns "${ns}c"
 ip -n "${ns}s" addr add 10.56.0.1/24 dev v2

@@ -69,23 +69,23 @@ static void assert_config(enum dhcp_mode mode, const char *want)
 #define BEGIN \
 	"# written by snowboot serve\n" \
 	"port=0\n" \
-	"interface=br0\n" \
 	"except-interface=lo\n" \
 	"bind-interfaces\n" \
 	"log-facility=-\n" \
 	"log-dhcp\n" \
 	"dhcp-no-override\n" \
-	"dhcp-leasefile=/tmp/d/leases\n"
+	"dhcp-leasefile=/tmp/d/leases\n" \
+	"interface=\"br0\"\n"
 #define MATCHES \
 	"enable-tftp\n" \
-	"tftp-root=/usr/lib/ipxe\n" \
 	"dhcp-match=set:ipxe,175\n" \
 	"dhcp-match=set:ipxe-http,175,19\n" \
 	"dhcp-match=set:bios,option:client-arch,0\n" \
 	"dhcp-match=set:efi,option:client-arch,7\n" \
 	"dhcp-match=set:efi,option:client-arch,9\n" \
 	"dhcp-boot=tag:ipxe-http,http://10.55.0.1:8080/boot/default/netboot.ipxe,,10.55.0.1\n" \
-	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n"
+	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n" \
+	"tftp-root=\"/usr/lib/ipxe\"\n"
 
 static void proxy(void **state)
 {
@@ -105,6 +105,29 @@ static void full(void **state)
 		      "dhcp-option=option:router\n"
 		      "dhcp-option-force=tag:ipxe,encap:175,176,1b\n" MATCHES
 		      "dhcp-boot=tag:!ipxe-http,tag:efi,snponly.efi,,10.55.0.1\n");
+}
+
+/* Names from outside stay values: they begin no other list item, comment or line. */
+static void odd_names(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct interface i = on("10.55.0.1", 24);
+	snprintf(i.name, sizeof(i.name), "a,b #c");
+	const struct dhcp_config config = {
+		.mode = DHCP_PROXY,
+		.interface = &i,
+		.dir = "/tmp/d",
+		.ipxe_dir = "/a \"b\" c\\d\ndhcp-script=/e",
+		.bios_file = "undionly.kpxe",
+		.efi_file = "snponly.efi",
+		.script_url = "http://10.55.0.1:8080/boot/default/netboot.ipxe",
+	};
+	AUTO_BUF out = {0};
+	assert_ok(dhcp_config_text(&config, &out, &err));
+	const char *text = buf_str(&out, &err);
+	assert_non_null(strstr(text, "\ninterface=\"a,b #c\"\n"));
+	assert_non_null(strstr(text, "\ntftp-root=\"/a \\\"b\\\" c\\\\d\\ndhcp-script=/e\"\n"));
 }
 
 static void modes(void **state)
@@ -149,6 +172,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(no_range),
 		cmocka_unit_test(proxy),
 		cmocka_unit_test(full),
+		cmocka_unit_test(odd_names),
 		cmocka_unit_test(modes),
 		cmocka_unit_test(ipxe_folders),
 	};
