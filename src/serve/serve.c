@@ -235,9 +235,12 @@ static int start(struct serve *s, struct err *err)
 		return err_oom(err);
 	if (((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
 		origin_new(s->base, &o->systems, &o->boot, &o->journal, &s->origin, err) < 0 ||
-		start_http(s, err) < 0 || (dhcp && start_dhcp(s, err) < 0))
+		start_http(s, err) < 0)
 		return -1;
-	return catch_signals(s, err);
+	/* Before DHCP, whose files would stay behind: a signal waits for the loop from here on. */
+	if (catch_signals(s, err) < 0)
+		return -1;
+	return dhcp ? start_dhcp(s, err) : 0;
 }
 
 int serve_run(const struct serve_options *options, struct err *err)
