@@ -43,6 +43,7 @@ struct plan {
 	/* nixos-init only: docs of `org.nixos.nixos-init.v1`; each may be NULL */
 	struct strvec store_mount_opts;
 	char *firmware, *modprobe_binary, *sh_binary, *env_binary;
+	/* the etc overlay, of nixos-init and systemd; NULL without one */
 	char *etc_metadata_image, *etc_basedir;
 };
 

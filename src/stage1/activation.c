@@ -77,10 +77,12 @@ static int diagnose_etc(struct err *err)
 	return err_hint(err, "an etc overlay needs a kernel from 6.5 on");
 }
 
-static int mount_etc(const struct plan *plan, const char *root, bool writable,
+int activation_mount_etc(const struct plan *plan, const char *root, bool writable,
 	struct modules *modules, struct err *err)
 {
 	static const char metadata[] = "/run/nixos-etc-metadata";
+	if (plan->etc_metadata_image == NULL || plan->etc_basedir == NULL)
+		return 0;
 	ERR_SCOPE(err, "cannot set up the etc overlay");
 	AUTO_FREE char *image = path_printf(err, "%s%s", root, plan->etc_metadata_image);
 	AUTO_FREE char *etc = path_printf(err, "%s/etc", root);
@@ -140,10 +142,8 @@ int activation_run(const struct plan *plan, const char *system, const char *root
 	struct modules *modules, struct err *err)
 {
 	ERR_SCOPE(err, "cannot activate '%s'", system);
-	if (protect_store(plan, root, err) < 0)
-		return -1;
-	if (plan->etc_metadata_image != NULL && plan->etc_basedir != NULL &&
-		mount_etc(plan, root, etc_writable, modules, err) < 0)
+	if (protect_store(plan, root, err) < 0 ||
+		activation_mount_etc(plan, root, etc_writable, modules, err) < 0)
 		return -1;
 	if (sysfile_symlink(system, "/run/booted-system", err) < 0 ||
 		sysfile_symlink(system, "/run/current-system", err) < 0)

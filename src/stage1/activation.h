@@ -20,5 +20,11 @@
  */
 int activation_run(const struct plan *plan, const char *system, const char *root, bool etc_writable,
 	struct modules *modules, struct err *err);
+/*
+ * Mounts the plan's etc overlay at /etc of `root`, when it has one; the initrd of such a system
+ * does so before prepare-root or nixos-init, and neither would fill an /etc of its own.
+ */
+int activation_mount_etc(const struct plan *plan, const char *root, bool writable,
+	struct modules *modules, struct err *err);
 
 #endif

@@ -86,7 +86,9 @@ int handover_prepare(const struct handover *handover, char **ret_program, struct
 		*ret_program = path_printf(err, "%s", init->path);
 		return *ret_program != NULL ? 0 : -1;
 	case SYSTEM_SYSTEMD:
-		if (run_prepare_root(init, err) < 0)
+		if (activation_mount_etc(handover->plan, ROOT, handover->etc_writable,
+			    handover->modules, err) < 0 ||
+			run_prepare_root(init, err) < 0)
 			return -1;
 		return find_systemd(init, ret_program, err);
 	case SYSTEM_NIXOS_INIT:

@@ -150,13 +150,14 @@ static int find_kind(
 
 /*
  * A specialisation may be handed over to only as the plan says: of another kind it would start
- * without its activation, and what the plan says of a nixos-init system is that system's own.
+ * without its activation, and the etc overlay and what else the plan says of a system is that
+ * system's own.
  */
 static int check_specialisation(
 	const struct plan *plan, const char *root, const struct init *init, struct err *err)
 {
 	enum system_kind kind;
-	if (plan->kind == SYSTEM_NIXOS_INIT) {
+	if (plan->kind == SYSTEM_NIXOS_INIT || plan->etc_metadata_image != NULL) {
 		err_raise(err, ERR_UNSUPPORTED,
 			"'init=%s' is a specialisation, and the plan describes '%s'", init->path,
 			plan->system);

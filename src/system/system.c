@@ -147,17 +147,47 @@ static void adopt(struct system *s, struct bootspec *spec)
 	s->specialisations = spec->specialisations;
 	s->specialisation_paths = spec->specialisation_paths;
 	spec->params = spec->specialisations = spec->specialisation_paths = (struct strvec){0};
+	struct nixos_init *init = &spec->nixos_init;
+	/* Every system with an etc overlay has these two, whoever activates it (nixos-init.nix). */
+	if (s->kind != SYSTEM_SCRIPTED) {
+		s->etc_metadata_image = TAKE_PTR(init->etc_metadata_image);
+		s->etc_basedir = TAKE_PTR(init->etc_basedir);
+	}
 	if (s->kind != SYSTEM_NIXOS_INIT)
 		return;
-	struct nixos_init *init = &spec->nixos_init;
 	s->store_mount_opts = init->store_mount_opts;
 	init->store_mount_opts = (struct strvec){0};
 	s->init_firmware = TAKE_PTR(init->firmware);
 	s->modprobe_binary = TAKE_PTR(init->modprobe_binary);
 	s->sh_binary = TAKE_PTR(init->sh_binary);
 	s->env_binary = TAKE_PTR(init->env_binary);
-	s->etc_metadata_image = TAKE_PTR(init->etc_metadata_image);
-	s->etc_basedir = TAKE_PTR(init->etc_basedir);
+}
+
+/* Follows a link of the toplevel; what is not there is something that this system does without. */
+static int follow_optional(
+	const struct toplevel *top, const char *name, char **field, struct err *err)
+{
+	AUTO_FREE char *path = path_printf(err, "%s/%s", top->path, name);
+	struct err absent = ERR_INIT;
+	if (path == NULL)
+		return -1;
+	if (link_follow(top->view, path, field, &absent) < 0 && absent.kind != ERR_NOT_FOUND) {
+		*err = absent;
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * The etc overlay (system.etc.overlay.enable, nixpkgs from 24.05), which units of the initrd mount
+ * by these links before prepare-root or nixos-init; newer ones by boot.json.
+ */
+static int follow_etc(const struct toplevel *top, struct system *s, struct err *err)
+{
+	return follow_optional(top, "etc-metadata-image", &s->etc_metadata_image, err) < 0 ||
+			follow_optional(top, "etc-basedir", &s->etc_basedir, err) < 0
+		? -1
+		: 0;
 }
 
 /*
@@ -176,25 +206,14 @@ static int guess_nixos_init(const struct toplevel *top, struct system *s, struct
 		{"sw/bin/modprobe", &s->modprobe_binary},
 		{"sw/bin/sh", &s->sh_binary},
 		{"sw/bin/env", &s->env_binary},
-		{"etc-metadata-image", &s->etc_metadata_image},
-		{"etc-basedir", &s->etc_basedir},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		if (strvec_push(&s->store_mount_opts, options[i], err) < 0)
 			return -1;
-	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
-		AUTO_FREE char *path = path_printf(err, "%s/%s", top->path, links[i].name);
-		struct err absent = ERR_INIT;
-		if (path == NULL)
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		if (follow_optional(top, links[i].name, links[i].field, err) < 0)
 			return -1;
-		/* Whichever is not there is something that this system does without. */
-		if (link_follow(top->view, path, links[i].field, &absent) < 0 &&
-			absent.kind != ERR_NOT_FOUND) {
-			*err = absent;
-			return -1;
-		}
-	}
-	return 0;
+	return follow_etc(top, s, err);
 }
 
 static int read_rest(const struct toplevel *top, struct system *s, struct err *err)
@@ -225,6 +244,8 @@ static int read_all(const struct toplevel *top, struct system *s, struct err *er
 	adopt(s, &spec);
 	if (s->kind == SYSTEM_NIXOS_INIT && !spec.has_nixos_init &&
 		guess_nixos_init(top, s, err) < 0)
+		return -1;
+	if (s->kind == SYSTEM_SYSTEMD && !spec.has_nixos_init && follow_etc(top, s, err) < 0)
 		return -1;
 	return read_rest(top, s, err);
 }

@@ -96,24 +96,36 @@ static void specialisation_of_another_kind(void **state)
 	static const struct {
 		enum system_kind kind;
 		const char *name, *msg; /* NULL: taken */
+		bool has_etc;
 	} cases[] = {
 		{SYSTEM_SCRIPTED, "elf",
 			"'init=/nix/store/a/specialisation/elf/init' is a specialisation of kind "
-			"nixos-init, and the plan is for kind scripted"},
+			"nixos-init, and the plan is for kind scripted",
+			false},
 		{SYSTEM_SCRIPTED, "systemd",
 			"'init=/nix/store/a/specialisation/systemd/init' is a specialisation of "
-			"kind systemd, and the plan is for kind scripted"},
+			"kind systemd, and the plan is for kind scripted",
+			false},
 		{SYSTEM_SYSTEMD, "quiet",
 			"'init=/nix/store/a/specialisation/quiet/init' is a specialisation of kind "
-			"scripted, and the plan is for kind systemd"},
-		{SYSTEM_SYSTEMD, "systemd", NULL},
+			"scripted, and the plan is for kind systemd",
+			false},
+		{SYSTEM_SYSTEMD, "systemd", NULL, false},
+		{SYSTEM_SYSTEMD, "systemd",
+			"'init=/nix/store/a/specialisation/systemd/init' is a specialisation, and "
+			"the plan describes '/nix/store/a'",
+			true},
 		{SYSTEM_NIXOS_INIT, "elf",
 			"'init=/nix/store/a/specialisation/elf/init' is a specialisation, and the "
-			"plan describes '/nix/store/a'"},
+			"plan describes '/nix/store/a'",
+			false},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = ERR_INIT;
-		struct plan plan = {.kind = cases[i].kind, .system = system};
+		char image[] = "/nix/store/e/image";
+		struct plan plan = {.kind = cases[i].kind,
+			.system = system,
+			.etc_metadata_image = cases[i].has_etc ? image : NULL};
 		char line[128];
 		AUTO(cmdline_done) struct cmdline cmdline = {0};
 		AUTO(init_done) struct init init = {0};

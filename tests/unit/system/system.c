@@ -144,6 +144,35 @@ static void nixos_init_from_boot_json(void **state)
 	assert_null(s.etc_metadata_image);
 }
 
+/* The etc overlay of a system that prepare-root activates: by links, later by boot.json. */
+static void etc_overlay_with_prepare_root(void **state)
+{
+	(void)state;
+	static const char systemd[] =
+		"printf '\\177ELF' > init; touch prepare-root; chmod +x prepare-root;";
+	static const char links[] =
+		"ln -s " LINUX " etc-basedir; ln -s " LINUX "-initrd etc-metadata-image;";
+	struct err err = ERR_INIT;
+	AUTO_FREE char *linked = path_printf(&err, "%s%s", systemd, links);
+	AUTO_FREE char *told = path_printf(&err, "%s%s%s", systemd, links,
+		BOOT_JSON(LINUX "/bzImage",
+			",\"org.nixos.nixos-init.v1\": {\"nix_store_mount_opts\": [\"ro\"], "
+			"\"etc_metadata_image\": \"/image\", \"etc_basedir\": \"/base\"}"));
+	AUTO_SYSTEM by_links = {0}, by_json = {0}, scripted = {0};
+	assert_ok(read_system(make(linked), &by_links, &err));
+	assert_int_equal(by_links.kind, SYSTEM_SYSTEMD);
+	assert_string_equal(by_links.etc_basedir, LINUX);
+	assert_string_equal(by_links.etc_metadata_image, LINUX "-initrd");
+	assert_int_equal(by_links.store_mount_opts.len, 0);
+	assert_ok(read_system(make(told), &by_json, &err));
+	assert_string_equal(by_json.etc_basedir, "/base");
+	assert_string_equal(by_json.etc_metadata_image, "/image");
+	assert_int_equal(by_json.store_mount_opts.len, 0);
+	assert_ok(read_system(make(links), &scripted, &err));
+	assert_int_equal(scripted.kind, SYSTEM_SCRIPTED);
+	assert_null(scripted.etc_basedir);
+}
+
 /* The extension is newer than nixos-init. */
 static void nixos_init_from_files(void **state)
 {
@@ -358,6 +387,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_least),
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(nixos_init_from_boot_json),
+		cmocka_unit_test(etc_overlay_with_prepare_root),
 		cmocka_unit_test(nixos_init_from_files),
 		cmocka_unit_test(not_a_system),
 		cmocka_unit_test(bad_init),
