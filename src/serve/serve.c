@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "serve/dnsmasq.h"
+#include "serve/norouter.h"
 #include "serve/origin.h"
 
 #include <arpa/inet.h>
@@ -26,6 +27,7 @@ struct serve {
 	struct origin *origin;
 	struct http_server *server;
 	struct dnsmasq *dnsmasq;
+	struct norouter *norouter;
 	struct interface interface; /* unset with DHCP_OFF */
 	char *script_url;
 	struct dnsmasq_step last_dhcp; /* whose offer the next lines are about */
@@ -226,6 +228,14 @@ static int start_dhcp(struct serve *s, struct err *err)
 	return 0;
 }
 
+/* Saves iPXE a wait; without it, it waits. */
+static void start_norouter(struct serve *s)
+{
+	struct err err = ERR_INIT;
+	if (norouter_start(s->base, s->interface.name, &s->norouter, &err) < 0)
+		log_debug("%s, ignoring", err.msg);
+}
+
 static int start(struct serve *s, struct err *err)
 {
 	const struct serve_options *o = s->options;
@@ -240,6 +250,8 @@ static int start(struct serve *s, struct err *err)
 	/* Before DHCP, whose files would stay behind: a signal waits for the loop from here on. */
 	if (catch_signals(s, err) < 0)
 		return -1;
+	if (o->dhcp == DHCP_FULL)
+		start_norouter(s);
 	return dhcp ? start_dhcp(s, err) : 0;
 }
 
@@ -255,6 +267,7 @@ int serve_run(const struct serve_options *options, struct err *err)
 		}
 	}
 	dnsmasq_stop(s.dnsmasq);
+	norouter_stop(s.norouter);
 	http_server_free(s.server);
 	origin_free(s.origin);
 	for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)

@@ -230,7 +230,7 @@ check_equal status "$status" 1
 check_stderr "^snowboot: cannot serve DHCP on 'v0', UDP port 67: Address already in use\$"
 check_stderr "^hint: another server has this port \('ss -lunp' names it\): stop it, or pass --dhcp off and let it name our script\$"
 stop 0
-ip -n "${ns}c" addr flush dev v1
+ip -4 -n "${ns}c" addr flush dev v1
 
 start full "${in_server[@]}" -- --dhcp full --interface v0 "$system"
 wait_line "$tmp/full.err" "^DHCP on 'v0', TFTP from '/usr/lib/ipxe'\$"
@@ -254,6 +254,9 @@ folder=$(tr '\0' '\n' <"/proc/$child/cmdline" | sed -n 's|^--conf-file=\(.*\)/dn
 check_equal "the folder's owner" "$(stat -c '%u %a' "$folder")" "$(id -u) 755"
 check_equal "the leases' owner" "$(stat -c %u "$folder/leases")" 65534
 grep -q " $mac 10\.55\.0\." "$folder/leases" || fail "no lease in: $(cat "$folder/leases")"
+
+# Whoever asks for an IPv6 router hears that there is none: sixteen bytes, no flags, lifetime 0.
+check_equal "router" "$("${in_client[@]}" "$root/tests/cli/router_client.py" v1)" "16 0 0"
 
 # dnsmasq that dies is noticed; a server that is killed takes it along.
 # ("ip netns exec" becomes the server, so $server is its pid.)
