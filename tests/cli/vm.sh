@@ -46,15 +46,17 @@ for _ in $(seq 100); do
 	sleep 0.1
 done
 url=http://10.0.2.2:$port/netboot.ipxe
+# One machine of all tests at a time. The lock is the shell's alone: what it starts must not keep it.
 exec 9>/tmp/snowboot-qemu.lock
 flock 9
-check_ok "${vm[@]}" --memory 256M --url "$url" --mac 52:54:00:aa:bb:cc --serial "$tmp/console" --json --timeout 120 \
+vm_alone() { "${vm[@]}" "$@" 9>&-; }
+check_ok vm_alone --memory 256M --url "$url" --mac 52:54:00:aa:bb:cc --serial "$tmp/console" --json --timeout 120 \
 	--until 'script has come ([0-9a-f:]{17})'
 check_stdout '^\{"event":"matched","seconds":[0-9.]+,"match":"52:54:00:aa:bb:cc"\}$'
 grep -q '"GET /netboot.ipxe' "$tmp/requests" || fail "no request: $(cat "$tmp/requests")"
 grep -q iPXE "$tmp/console" || fail "no iPXE in: $(cat "$tmp/console")"
 
 # The console on standard output, and a pattern that does not come in time.
-run "${vm[@]}" --quiet --memory 256M --url "$url" --until 'login:' --timeout 1
+run vm_alone --quiet --memory 256M --url "$url" --until 'login:' --timeout 1
 [ "$status" = 1 ] || fail "ended with $status"
 check_stderr "^snowboot: 'login:' did not appear on the console within 1 s; its last lines: "

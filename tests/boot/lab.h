@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef LAB_H
+#define LAB_H
+
+/*
+ * An isolated network with a server and a machine on it, for boot tests. The network namespace is
+ * this process's own: the server and QEMU inherit it, and all of it is gone with the process.
+ *
+ *	        br0 10.77.0.1/24
+ *	snowboot serve ──┘   └── tap ── the machine
+ *
+ * Logs (the console's transcript, the server's words) are kept in build/boot-logs/NAME.
+ */
+
+#include "base/err.h"
+#include "base/vec.h"
+#include "vm/vm.h"
+
+#include <stdint.h>
+
+#define LAB_BRIDGE "br0"
+#define LAB_HOST "10.77.0.1"
+
+struct lab {
+	char *dir;        /* where logs go */
+	char *transcript; /* of the console */
+	int tap_fd;
+	struct child *server;
+	struct vm *vm;
+	uint64_t step_begun;
+};
+
+/* Makes the network. Skips the test where that cannot be: no right to, no tun device. */
+int lab_open(struct lab *lab, const char *name, struct err *err);
+void lab_done(struct lab *lab);
+#define AUTO_LAB AUTO(lab_done) struct lab
+
+/*
+ * The system package of a fixture that fixtures/build has made (/var/lib/snowboot/fixtures/NAME,
+ * or below $SNOWBOOT_FIXTURES); caller owns it. Skips the test when it is not there.
+ */
+char *lab_fixture(const char *name);
+
+/* Runs `snowboot serve SYSTEM --dhcp full` on the bridge and waits until it serves. */
+int lab_serve(struct lab *lab, const char *system, struct err *err);
+/* What the server has said so far; caller owns it. NULL on failure. */
+char *lab_server_log(const struct lab *lab, struct err *err);
+/* The memory that the server says a machine needs for the system: what the tests boot with. */
+int lab_memory_needed(const struct lab *lab, unsigned *ret_mib, struct err *err);
+/* Ends the server by SIGTERM: it must go with status 0. */
+int lab_stop_server(struct lab *lab, struct err *err);
+
+/*
+ * Starts the machine with its first card (whatever else m->nics[0] says) on the bridge, when its
+ * turn has come: one machine of all tests runs at a time. A kernel
+ * panic or our stage 1's rescue prompt ends every wait on its console.
+ */
+int lab_start(struct lab *lab, const struct machine *m, struct err *err);
+struct console *lab_console(struct lab *lab);
+
+/* Runs a shell command here: its output, caller owns it. ERR_IO with the output unless it exits 0.
+ */
+int lab_run(const char *command, char **ret_output, struct err *err) __attribute__((nonnull(1, 2)));
+
+/* Says on standard output that a step is over and how long it took since the last one. */
+void lab_step(struct lab *lab, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
