@@ -38,6 +38,13 @@ static const char *find_word(const char *text, const char *key, size_t *ret_len)
 	return NULL;
 }
 
+static bool find_dashes(const char *text)
+{
+	size_t len = 0;
+	const char *word = text != NULL ? find_word(text, "--", &len) : NULL;
+	return word != NULL && len == 2;
+}
+
 /*
  * The kernel unpacks the initramfs into a ramfs when there is a root= or when rootfstype= does not
  * name tmpfs, else into a tmpfs of half the RAM (init_rootfs(), init/do_mounts.c, Linux 6.1), and
@@ -75,6 +82,14 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
 			"the words to append contain '%.*s', but init= names the system", (int)len,
 			init);
 		err_hint(err, "boot another system by serving that one");
+		return NULL;
+	}
+	/* What stands behind it are arguments of init (Linux, parse_args()), and so would be ours.
+	 */
+	const char *dashes = find_dashes(own) ? own : find_dashes(append) ? append : NULL;
+	if (dashes != NULL) {
+		err_raise(err, ERR_UNSUPPORTED,
+			"the kernel parameters '%s' contain '--', which ends them", dashes);
 		return NULL;
 	}
 	AUTO_FREE char *line = path_printf(err, "%s%sinit=%s fstab=no%s%s%s", own,

@@ -247,6 +247,9 @@ static void command_line(void **state)
 	assert_null(netboot_cmdline(&system, "x init=/bin/sh y", &err));
 	assert_err(&err, ERR_USAGE,
 		"the words to append contain 'init=/bin/sh', but init= names the system");
+	assert_null(netboot_cmdline(&system, "a -- b", &err));
+	assert_err(&err, ERR_UNSUPPORTED,
+		"the kernel parameters 'a -- b' contain '--', which ends them");
 	char *longer = calloc(1, 2001);
 	memset(longer, 'x', 2000);
 	assert_null(netboot_cmdline(&system, longer, &err));
