@@ -38,7 +38,7 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
  * disks of the machine the system was built for are not here), rootfstype=ramfs unless root= or
  * rootfstype= stand there already (so that the initramfs is not bounded by half the RAM), then
  * `append` (may be NULL). Caller owns it. NULL with ERR_UNSUPPORTED or ERR_USAGE when the system or
- * the user brings an init= of their own, ERR_LIMIT beyond what an x86 kernel keeps.
+ * the user brings a bare -- or an init= of their own, ERR_LIMIT beyond what an x86 kernel keeps.
  */
 char *netboot_cmdline(const struct system *system, const char *append, struct err *err);
 
