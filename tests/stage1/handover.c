@@ -67,6 +67,20 @@ static void systemd(void **state)
 	assert_output(&guest, "grep -c ' /run ' /proc/mounts", "1");
 }
 
+/* A systemd system with an etc overlay, which its prepare-root relies on (nixpkgs, perlless
+ * profile). */
+static void systemd_with_etc_overlay(void **state)
+{
+	(void)state;
+	AUTO_GUEST guest = {0};
+	guest_make(&guest, "systemd-etc");
+	guest_boot(&guest, GUEST_INIT);
+	guest_expect_system(&guest, "systemd-etc");
+	assert_output(&guest, "cat /run/prepared", "guest");
+	assert_output(&guest, "echo changed > /etc/hostname && cat /etc/hostname", "changed");
+	assert_output(&guest, "grep -c ' /etc ' /proc/mounts", "1");
+}
+
 static void nixos_init(void **state)
 {
 	(void)state;
@@ -133,6 +147,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(scripted),
 		cmocka_unit_test(systemd),
+		cmocka_unit_test(systemd_with_etc_overlay),
 		cmocka_unit_test(nixos_init),
 		cmocka_unit_test(read_only_etc),
 		cmocka_unit_test(specialisation),

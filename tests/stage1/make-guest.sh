@@ -8,8 +8,12 @@ set -euo pipefail
 
 dir=$1 kind=$2 stage1=$3
 fixtures=${SNOWBOOT_FIXTURES:-/var/lib/snowboot/fixtures}
-# An etc overlay needs Linux 6.5: only that fixture has it.
-[ "$kind" = nixos-init ] && fixture=$fixtures/nixos-init || fixture=$fixtures/scripted
+# An etc overlay needs Linux 6.5: only that fixture has it. systemd-etc is a systemd system with one.
+plan_kind=${kind%-etc}
+case $kind in
+nixos-init | systemd-etc) overlay=yes fixture=$fixtures/nixos-init ;;
+*) overlay=no fixture=$fixtures/scripted ;;
+esac
 hash=0123456789abcdfghijklmnpqrsvwxyz
 system=$hash-nixos-system-guest
 tools=$hash-tools
@@ -51,7 +55,7 @@ case $kind in
 scripted)
 	cp "$dir/pid1" "$store/$system/init"
 	;;
-systemd)
+systemd | systemd-etc)
 	mkdir -p "$store/$system/systemd/lib/systemd"
 	cp "$dir/pid1" "$store/$system/systemd/lib/systemd/systemd"
 	cp "$dir/pid1" "$store/$system/init"
@@ -64,17 +68,20 @@ PATH=/nix/store/$tools/bin
 mount -t proc proc /proc
 mount -t devtmpfs devtmpfs /dev
 echo prepared > /run/prepared
+[ ! -e /etc/hostname ] || cat /etc/hostname > /run/prepared
 EOF
 	[ -z "${GUEST_PREPARE:-}" ] || echo "$GUEST_PREPARE" >> "$store/$system/prepare-root"
 	chmod 555 "$store/$system/prepare-root"
 	;;
 nixos-init)
 	cp "$dir/pid1" "$store/$system/init"
+	;;
+esac
+if [ $overlay = yes ]; then
 	mkdir -p "$dir/etc" "$store/$hash-etc-base"
 	echo guest > "$dir/etc/hostname"
 	mkfs.erofs "$store/$hash-etc.erofs" "$dir/etc" > /dev/null
-	;;
-esac
+fi
 specialise
 find "$store" -type f ! -perm /111 -exec chmod 444 {} +
 mksquashfs "$store" "$root/image.squashfs" -comp zstd -Xcompression-level 1 -all-root -noappend -quiet \
@@ -111,14 +118,15 @@ part() { # OFFSET LENGTH [NAME]
 }
 {
 	printf 'snowboot-plan 1\nkind %s\nsystem /nix/store/%s\nimage /image.squashfs\nimage-size %s\n' \
-		"$kind" "$system" "$size"
+		"$plan_kind" "$system" "$size"
 	echo 'database /snowboot/db'
 	if [ "$kind" = nixos-init ]; then
 		printf 'store-mount-opt ro\nstore-mount-opt nosuid\nstore-mount-opt nodev\n'
 		printf 'firmware /nix/store/%s/lib/firmware\nmodprobe-binary /nix/store/%s/bin/modprobe\n' "$tools" "$tools"
 		printf 'sh-binary /nix/store/%s/bin/sh\nenv-binary /nix/store/%s/bin/env\n' "$tools" "$tools"
-		printf 'etc-metadata-image /nix/store/%s-etc.erofs\netc-basedir /nix/store/%s-etc-base\n' "$hash" "$hash"
 	fi
+	[ $overlay = no ] ||
+		printf 'etc-metadata-image /nix/store/%s-etc.erofs\netc-basedir /nix/store/%s-etc-base\n' "$hash" "$hash"
 	# Four parts, so that there is something to share among CPUs and to name.
 	quarter=$(((size - 4096) / 3))
 	part 0 4096
