@@ -122,7 +122,7 @@ static int switch_off(struct lab *lab, struct err *err)
 	return 0;
 }
 
-static int run(const struct pxe_case *test, struct err *err)
+static int run(const struct pxe_case *test, bool *ret_again, struct err *err)
 {
 	AUTO_FREE char *system = lab_fixture(test->fixture);
 	AUTO_LAB lab = {.tap_fd = -1};
@@ -130,22 +130,32 @@ static int run(const struct pxe_case *test, struct err *err)
 		return -1;
 	if (boot(&lab, test, system, err) < 0 || look_inside(&lab, test, system, err) < 0 ||
 		switch_off(&lab, err) < 0) {
+		*ret_again = test_kernel_died_early(lab.transcript);
 		printf("logs are in %s\n", lab.dir);
 		return vm_explain(lab.vm, err);
 	}
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run_case(const struct pxe_case *test)
 {
 	struct err err = ERR_INIT;
+	bool again = false;
+	int r = run(test, &again, &err);
+	if (r < 0 && again) {
+		err_reset(&err);
+		r = run(test, &again, &err);
+	}
+	if (r < 0)
+		fprintf(stderr, "FAILED: %s\n", err.msg);
+	return r < 0;
+}
+
+int main(int argc, char **argv)
+{
 	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(cases); i++)
-		if (strcmp(cases[i].name, argv[1]) == 0) {
-			if (run(&cases[i], &err) == 0)
-				return 0;
-			fprintf(stderr, "FAILED: %s\n", err.msg);
-			return 1;
-		}
+		if (strcmp(cases[i].name, argv[1]) == 0)
+			return run_case(&cases[i]);
 	fprintf(stderr, "usage: pxe CASE, where CASE is one of:");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		fprintf(stderr, " %s", cases[i].name);

@@ -2,10 +2,12 @@
 #include "test.h"
 
 #include "base/buf.h"
+#include "base/fd.h"
 #include "base/mem.h"
 #include "base/outfile.h"
 #include "base/path.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,4 +88,18 @@ void test_skip(const char *why)
 	bool required = must != NULL && strcmp(must, "1") == 0;
 	fprintf(stderr, "%s: %s\n", required ? "FAILED, must run" : "SKIPPED", why);
 	exit(required ? 1 : 77);
+}
+
+bool test_kernel_died_early(const char *transcript)
+{
+	struct err err = ERR_INIT;
+	AUTO_BUF text = {0};
+	if (fd_read_file(AT_FDCWD, transcript, 64 << 20, &text, &err) < 0)
+		return false;
+	const char *console = buf_str(&text, &err);
+	bool died = console != NULL && strstr(console, "Comm: swapper/") != NULL &&
+		strstr(console, "Kernel panic") != NULL && strstr(console, "snowboot: read: ") == NULL;
+	if (died)
+		fprintf(stderr, "the emulated kernel died before it started init, once more\n");
+	return died;
 }

@@ -53,4 +53,11 @@ char *test_shell_output(const char *fmt, ...) __attribute__((format(printf, 1, 2
  */
 void test_skip(const char *why) __attribute__((noreturn));
 
+/*
+ * True when the console's transcript says that the guest's kernel died in its idle task before it
+ * started anything of ours. That is the emulator's doing (seen with QEMU 7.2 and Linux 6.12 once in
+ * some fifty boots), and no result.
+ */
+bool test_kernel_died_early(const char *transcript);
+
 #endif

@@ -10,7 +10,7 @@
 
 static const char *template_for(const char *kind)
 {
-	static const char *kinds[4], *dirs[4];
+	static const char *kinds[8], *dirs[8];
 	size_t i = 0;
 	while (kinds[i] != NULL && strcmp(kinds[i], kind) != 0)
 		i++;
@@ -41,28 +41,45 @@ void guest_make(struct guest *guest, const char *kind)
 void guest_done(struct guest *guest)
 {
 	vm_free(guest->vm);
+	free(guest->append);
 	free(guest->dir);
 }
 
-void guest_boot(struct guest *guest, const char *append)
+static void start(struct guest *guest)
 {
 	struct err err = ERR_INIT;
-	test_shell("%s/pack-guest.sh %s", TEST_DIR, guest->dir);
 	AUTO_FREE char *kernel = path_printf(&err, "%s/kernel", guest->dir);
 	AUTO_FREE char *initrd = path_printf(&err, "%s/initrd", guest->dir);
 	AUTO_FREE char *transcript = path_printf(&err, "%s/console", guest->dir);
 	AUTO_FREE char *line =
-		path_printf(&err, "console=ttyS0 loglevel=3 panic=-1 fstab=no %s", append);
+		path_printf(&err, "console=ttyS0 loglevel=3 panic=-1 fstab=no %s", guest->append);
 	guest->machine.kernel = kernel;
 	guest->machine.initrd = initrd;
 	guest->machine.append = line;
 	assert_ok(vm_start(&guest->machine, transcript, &guest->vm, &err));
 }
 
+void guest_boot(struct guest *guest, const char *append)
+{
+	test_shell("%s/pack-guest.sh %s", TEST_DIR, guest->dir);
+	guest->append = strdup(append);
+	start(guest);
+}
+
 static void expect(struct guest *guest, const char *pattern)
 {
 	struct err err = ERR_INIT;
-	if (console_expect(vm_console(guest->vm), pattern, GUEST_TIMEOUT_MS, NULL, &err) < 0) {
+	int r = console_expect(vm_console(guest->vm), pattern, GUEST_TIMEOUT_MS, NULL, &err);
+	AUTO_FREE char *transcript = path_printf(&(struct err){0}, "%s/console", guest->dir);
+	if (r < 0 && test_kernel_died_early(transcript)) {
+		err_reset(&err);
+		vm_free(guest->vm);
+		guest->vm = NULL;
+		test_shell("rm '%s'", transcript);
+		start(guest);
+		r = console_expect(vm_console(guest->vm), pattern, GUEST_TIMEOUT_MS, NULL, &err);
+	}
+	if (r < 0) {
 		vm_explain(guest->vm, &err);
 		fail_msg("%s", err.msg);
 	}

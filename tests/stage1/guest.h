@@ -18,7 +18,8 @@
 #define GUEST_TIMEOUT_MS 60000 /* emulated, with another load beside */
 
 struct guest {
-	char *dir; /* has root/, the files of its initramfs, to be damaged before guest_boot() */
+	char *dir;    /* has root/, the files of its initramfs, to be damaged before guest_boot() */
+	char *append; /* of guest_boot() */
 	struct vm *vm;
 	struct machine machine; /* memory_mib and drives may be changed before guest_boot() */
 };
