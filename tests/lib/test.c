@@ -98,7 +98,8 @@ bool test_kernel_died_early(const char *transcript)
 		return false;
 	const char *console = buf_str(&text, &err);
 	bool died = console != NULL && strstr(console, "Comm: swapper/") != NULL &&
-		strstr(console, "Kernel panic") != NULL && strstr(console, "snowboot: read: ") == NULL;
+		strstr(console, "Kernel panic") != NULL &&
+		strstr(console, "snowboot: read: ") == NULL;
 	if (died)
 		fprintf(stderr, "the emulated kernel died before it started init, once more\n");
 	return died;
