@@ -37,13 +37,8 @@ static struct digest make_key(
 	sha256_update(&ctx, registration->len, registration->data);
 	for (size_t i = 0; i < closure->len; i++) {
 		const struct path_info *info = &closure->items[i];
-		uint8_t rest[9];
 		hash_string(&ctx, info->sigs);
 		hash_string(&ctx, info->ca);
-		for (int byte = 0; byte < 8; byte++)
-			rest[byte] = (uint8_t)(info->registration_time >> (8 * byte));
-		rest[8] = info->ultimate;
-		sha256_update(&ctx, sizeof(rest), rest);
 	}
 	return digest_finish(&ctx);
 }
@@ -91,10 +86,12 @@ static int make(struct pool *pool, const struct closure *closure, struct nix_dat
 	if (registration_encode(closure, &registration, err) < 0)
 		return -1;
 	struct digest key = make_key(closure, &registration, "registration");
-	if (keep(pool, &key, &registration, &database->registration, err) < 0)
+	int found = look_up(pool, &key, &database->registration, err);
+	if (found < 0 ||
+		(found == 0 && keep(pool, &key, &registration, &database->registration, err) < 0))
 		return -1;
 	key = make_key(closure, &registration, "sqlite");
-	int found = look_up(pool, &key, &database->sqlite, err);
+	found = look_up(pool, &key, &database->sqlite, err);
 	if (found != 0)
 		return found < 0 ? -1 : 0;
 	if (database_build(closure, &sqlite, err) < 0)
