@@ -87,17 +87,10 @@ static int write_image(
 	return outfile_commit(&out, err);
 }
 
-static double seconds_since(const struct timespec *begun)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
-}
-
 static int report(const struct order *order, uint64_t size, const struct digest *id,
 	json_t *take_more, struct err *err)
 {
-	double seconds = seconds_since(&order->begun);
+	double seconds = progress_seconds_since(&order->begun);
 	uint64_t nar_size = closure_nar_size(&order->closure);
 	char a[16], b[16], hex[DIGEST_HEX_SIZE];
 	if (order->args->json) {

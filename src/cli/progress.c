@@ -31,7 +31,7 @@ char *progress_format_bytes(unsigned long long bytes, char out[16])
 	return out;
 }
 
-static double seconds_since(const struct timespec *then)
+double progress_seconds_since(const struct timespec *then)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
@@ -86,7 +86,7 @@ static void draw_json(const struct progress_view *view, double elapsed, bool las
 static void draw(struct progress_view *view, bool last)
 {
 	char done[32], total[32];
-	double elapsed = seconds_since(&view->begun);
+	double elapsed = progress_seconds_since(&view->begun);
 	clock_gettime(CLOCK_MONOTONIC, &view->shown);
 	switch (view->style) {
 	case PROGRESS_NONE:
@@ -126,7 +126,7 @@ static void update(struct progress *p, uint64_t done, const char *subject)
 	struct progress_view *view = (struct progress_view *)p;
 	view->done = done;
 	double pause = view->style == PROGRESS_BAR ? 0.1 : 2;
-	if (view->style != PROGRESS_NONE && seconds_since(&view->shown) >= pause)
+	if (view->style != PROGRESS_NONE && progress_seconds_since(&view->shown) >= pause)
 		draw(view, false);
 }
 

@@ -26,6 +26,9 @@ struct progress_view {
 enum progress_style progress_style_for(FILE *out, bool quiet, bool json);
 void progress_view_init(struct progress_view *view, enum progress_style style, FILE *out);
 
+/* Seconds by the monotonic clock since `then`. */
+double progress_seconds_since(const struct timespec *then);
+
 /* "1.4 GiB", "312 B"; returns `out`. */
 char *progress_format_bytes(unsigned long long bytes, char out[16]);
 
