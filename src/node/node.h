@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+/*
+ * A node: mounts nothing itself, but offers a system's image as a block device whose bytes come
+ * from cache, peers and origins. The same on a diskless client and on a host.
+ * docs/internals/node.md.
+ */
+
+#include "base/vec.h"
+#include "cache/cache.h"
+#include "manifest/manifest.h"
+#include "swarm/swarm.h"
+
+struct event_base;
+struct node;
+
+struct node_config {
+	struct strvec origins; /* http://HOST:PORT */
+	char *name;            /* manifest to boot; NULL: only share (a site cache) */
+	public_keys keys;
+	struct cache_params cache;
+	char site[32];
+	uint8_t machine_id[16];
+	bool peers;
+	bool complete;    /* fetch everything in the background */
+	uint64_t uplink;  /* bytes a second, 0: no limit */
+	uint16_t port;    /* for peers and /metrics; 0: none */
+	char *state_dir;  /* gets plan, db/, status socket; "/run/snowboot" on a client */
+	char *nbd_socket; /* serve the image to QEMU, libnbd on this unix socket; or NULL */
+};
+
+#define AUTO_NODE_CONFIG AUTO(node_config_done) struct node_config
+void node_config_done(struct node_config *config);
+/* Text of "key value" lines, as it lies in an initramfs and as `snowboot node --config` reads it.
+ * docs/formats/node.md. ERR_CORRUPT names the line. */
+int node_config_decode(const char *text, size_t len, struct node_config *ret, struct err *err);
+int node_config_encode(const struct node_config *config, struct buf *out, struct err *err);
+
+enum node_event {
+	NODE_PROGRESS, /* text: "trees: 1.2 of 3.4 MiB" */
+	NODE_READY,    /* plan and database lie in state_dir, reads are answered */
+	NODE_FAILED,   /* err: nothing that trying again mends (untrusted, corrupt, unsupported) */
+};
+
+struct node_ops {
+	void (*event)(
+		enum node_event event, const char *text, const struct err *failure, void *data);
+	void *data;
+};
+
+int node_new(struct event_base *base, const struct node_config *config, const struct node_ops *ops,
+	struct node **ret, struct err *err);
+struct node *node_free(struct node *node); /* NULL is fine; returns NULL */
+
+/* Of the image, once ready: bytes, a multiple of 4096. */
+uint64_t node_image_size(const struct node *node);
+/* What a block device that shows this image must be identified by: hex of the catalog's digest. */
+const char *node_identifier(const struct node *node);
+/* Serves the kernel on this socket, once ready (nbd/server.h). */
+int node_serve_kernel(struct node *node, int take_fd, struct err *err);
+
+/* Everything that `snowboot status` shows, as JSON (docs/formats/status.md). ERR_NOMEM. */
+int node_status_json(struct node *node, struct buf *out, struct err *err);
+
+#endif
