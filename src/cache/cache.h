@@ -73,7 +73,8 @@ void cache_put(struct cache *cache, struct cache_chunk *chunk);
 void cache_pin(struct cache *cache, const struct digest *sorted, size_t count);
 
 /* A small named file beside the chunks (the newest serial, a profile); empty without a disk.
- * At most 64 KiB; replaced as a whole. The answer comes from what was loaded at the start. */
+ * At most 64 KiB; replaced as a whole. The answer comes from what was loaded at the start; it is
+ * never NULL, empty when there is none, and lives until the note is set again. */
 const struct buf *cache_note(const struct cache *cache, const char *name);
 void cache_note_set(struct cache *cache, const char *name, const void *bytes, size_t len);
 
