@@ -12,16 +12,10 @@
 #include "cache/cache.h"
 #include "http/client.h"
 #include "swarm/message.h"
+#include "swarm/stat.h"
 
 struct swarm;
 struct swarm_want; /* one caller's wish for one chunk */
-
-enum swarm_source { SWARM_PEER, SWARM_ORIGIN };
-enum swarm_priority {
-	SWARM_BULK,
-	SWARM_PREFETCH,
-	SWARM_DEMAND
-}; /* the higher goes first, always */
 
 struct swarm_params {
 	struct strvec origins; /* http://HOST:PORT, in order of preference */
@@ -61,20 +55,6 @@ void swarm_tell_touch(struct swarm *swarm, const struct chunk *chunk); /* in ord
 /* Another address is ours now. */
 void swarm_readdress(struct swarm *swarm, const struct node_address *listen);
 
-#define SWARM_BINS 24 /* bin i counts latencies below 2^i × 16 µs */
-struct swarm_stat {
-	uint64_t peer_bytes, origin_bytes; /* received, verified */
-	uint64_t peer_chunks, origin_chunks;
-	uint64_t wasted_bytes; /* received and not used: hedges, wrong chunks */
-	uint64_t uploaded_bytes, uploaded_chunks;
-	uint64_t hedges, redirects, lease_waits, look_asides, corrupt, timeouts, quarantines;
-	uint64_t control_bytes; /* sent and received, everything but chunks */
-	uint64_t peer_latency[SWARM_BINS], origin_latency[SWARM_BINS]; /* of demands */
-	unsigned members, links;
-	uint64_t epoch;
-	bool origin_up;
-	unsigned waiting; /* wants without a transfer under way */
-};
 void swarm_stat(const struct swarm *swarm, struct swarm_stat *ret);
 
 #endif
