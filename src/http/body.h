@@ -34,9 +34,10 @@ struct http_body_ops {
 
 struct http_body {
 	const struct http_body_ops *ops;
-	uint64_t size;            /* bytes */
-	const char *content_type; /* NULL: application/octet-stream */
-	const char *etag;         /* strong validator with its quotes, or NULL */
+	uint64_t size;             /* bytes */
+	const char *content_type;  /* NULL: application/octet-stream */
+	const char *etag;          /* strong validator with its quotes, or NULL */
+	const char *cache_control; /* value of that field, or NULL */
 };
 
 /* A body of its own copy of `len` bytes, with one reference; NULL with ERR_NOMEM. */

@@ -310,6 +310,12 @@ const char *http_exchange_peer(const struct http_exchange *x)
 	return x->connection->peer;
 }
 
+void http_exchange_progress(const struct http_exchange *x, uint64_t *ret_sent, uint64_t *ret_len)
+{
+	*ret_sent = x->body_sent;
+	*ret_len = x->body_len;
+}
+
 void http_exchange_set_tag(struct http_exchange *x, void *tag)
 {
 	x->tag = tag;

@@ -88,6 +88,9 @@ int http_response_head(const struct http_response *response, const struct http_b
 	bool found = status == 200 || status == 206 || status == 304 || status == 416;
 	if (found && body->etag != NULL && buf_printf(out, err, "ETag: %s\r\n", body->etag) < 0)
 		return -1;
+	if (found && body->cache_control != NULL &&
+		buf_printf(out, err, "Cache-Control: %s\r\n", body->cache_control) < 0)
+		return -1;
 	if (found && buf_put_str(out, "Accept-Ranges: bytes\r\n", err) < 0)
 		return -1;
 	if (status == 405 && buf_put_str(out, "Allow: GET, HEAD\r\n", err) < 0)

@@ -81,6 +81,9 @@ void http_server_drain(struct http_server *server, void (*drained)(void *data), 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
 /* The client's numeric address, without port. Lives as long as the exchange. */
 const char *http_exchange_peer(const struct http_exchange *exchange);
+/* Bytes of body that the kernel took so far, and that are to be sent in all. */
+void http_exchange_progress(
+	const struct http_exchange *exchange, uint64_t *ret_sent, uint64_t *ret_len);
 /* A pointer of the handler's own. */
 void http_exchange_set_tag(struct http_exchange *exchange, void *tag);
 void *http_exchange_tag(const struct http_exchange *exchange);

@@ -15,7 +15,8 @@ static void assert_head(const char *method, const char *fields, int status, cons
 	char text[512];
 	snprintf(text, sizeof(text), "%s / HTTP/1.1\r\nHost: a\r\n%s\r\n", method, fields);
 	assert_int_equal(http_request_parse(text, strlen(text), &request, &len, &err), 1);
-	const struct http_body body = {.size = 1000, .etag = "\"tag\""};
+	const struct http_body body = {
+		.size = 1000, .etag = "\"tag\"", .cache_control = "no-cache"};
 	struct http_response r = http_response_decide(&request, status, &body);
 	AUTO_BUF out = {0};
 	assert_ok(http_response_head(&r, &body, 784111777, &out, &err));
@@ -23,7 +24,7 @@ static void assert_head(const char *method, const char *fields, int status, cons
 }
 
 #define COMMON "Server: snowboot/" SNOWBOOT_VERSION "\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-#define FOUND COMMON "ETag: \"tag\"\r\nAccept-Ranges: bytes\r\n"
+#define FOUND COMMON "ETag: \"tag\"\r\nCache-Control: no-cache\r\nAccept-Ranges: bytes\r\n"
 #define TYPE "Content-Type: application/octet-stream\r\n"
 #define ENDING "Connection: keep-alive\r\n\r\n"
 #define WHOLE "HTTP/1.1 200 OK\r\n" FOUND TYPE "Content-Length: 1000\r\n" ENDING
