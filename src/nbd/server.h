@@ -24,19 +24,26 @@ struct nbd_export {
 	const char *name;    /* newstyle: what clients ask for; "" is always taken, too */
 	uint64_t size;       /* bytes */
 	uint32_t block_size; /* preferred, bytes: 512 … 4096 */
-	/* A read arrived: answer it once, now or later. It lies within the size. */
+	/* A read arrived: answer it once, now or later. It lies within the size. Must not free the
+	 * connection. */
 	void (*read)(struct nbd_read *read, uint64_t off, uint32_t len, void *data);
-	/* The peer went away; reads that wait must not be answered any more. */
+	/*
+	 * The connection ended, whoever ended it: called once for each (NULL: nobody cares).
+	 * `failure` is NULL when the client left in order, or the owner cut it. Reads that wait
+	 * must not be answered any more; the connection is freed when this returns.
+	 */
 	void (*closed)(struct nbd_connection *connection, const struct err *failure, void *data);
 	void *data;
 };
 
 /*
  * Serves on `take_fd` (closed in any case). `handshake` is false for a socket that the kernel has.
- * Unanswered reads are bounded by number and bytes: beyond it no more requests are taken in.
+ * `export` must live as long as the connection. Unanswered reads are bounded by number and bytes:
+ * beyond it no more requests are taken in. ERR_NOMEM, ERR_IO.
  */
 int nbd_connection_new(struct event_base *base, int take_fd, bool handshake,
 	const struct nbd_export *export, struct nbd_connection **ret, struct err *err);
+/* Cuts it (`closed` is called). NULL is fine; returns NULL. */
 struct nbd_connection *nbd_connection_free(struct nbd_connection *connection);
 
 /* Where the answer's bytes go: `len` bytes, the caller fills them before nbd_read_answer(). */
@@ -45,10 +52,14 @@ uint8_t *nbd_read_buffer(struct nbd_read *read);
 void nbd_read_answer(struct nbd_read *read, int errnum);
 struct nbd_connection *nbd_read_connection(const struct nbd_read *read);
 
-/* Listens on a unix socket, replacing one that nobody listens on; every client gets the export. */
+/*
+ * Listens on a unix socket (mode 0600), replacing one that nobody listens on; every client gets the
+ * export. ERR_AGAIN when another program listens there, ERR_LIMIT for a path beyond 107 bytes.
+ */
 struct nbd_listener;
 int nbd_listener_new(struct event_base *base, const char *path, const struct nbd_export *export,
 	struct nbd_listener **ret, struct err *err);
+/* Cuts its connections and removes the socket. NULL is fine; returns NULL. */
 struct nbd_listener *nbd_listener_free(struct nbd_listener *listener);
 
 #endif
