@@ -12,7 +12,9 @@
 #include "manifest/chunk.h"
 #include "manifest/key.h"
 
-#define MANIFEST_MAX ((size_t)64 << 10) /* bytes of text */
+#define MANIFEST_MAX ((size_t)64 << 10)           /* bytes of text */
+#define MANIFEST_NAME_MAX 211                     /* bytes: as the name of a store path (Nix) */
+#define MANIFEST_CATALOG_MAX ((uint64_t)64 << 20) /* bytes: CATALOG_MAX */
 
 struct manifest {
 	char *name;      /* what is asked for, e.g. "default" or the toplevel's file name */
@@ -27,6 +29,8 @@ struct manifest {
 
 #define AUTO_MANIFEST AUTO(manifest_done) struct manifest
 void manifest_done(struct manifest *manifest);
+/* 1 to MANIFEST_NAME_MAX letters, digits and +-._=?, not beginning with a dot: a file name. */
+bool manifest_name_valid(const char *name);
 
 /* Appends the text, signatures last. ERR_NOMEM, ERR_LIMIT. */
 int manifest_encode(const struct manifest *manifest, struct buf *out, struct err *err);
