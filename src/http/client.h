@@ -58,24 +58,31 @@ struct http_get_params {
 	uint64_t off;    /* range; len 0: from off to the end, and with off 0 no Range at all */
 	uint64_t len;
 	const char *if_none_match; /* or NULL */
-	bool urgent;               /* goes before those that are not, when connections are short */
-	unsigned first_byte_ms;    /* 0: the client's */
+	/* Goes before those that are not. They leave a place free for it where there is more than
+	 * one. */
+	bool urgent;
+	unsigned first_byte_ms; /* 0: the client's */
 };
 
 int http_client_new(struct event_base *base, const struct http_client_limits *limits,
 	struct http_client **ret, struct err *err);
-/* Cancels what is under way without calling `done`. NULL is fine; returns NULL. */
+/*
+ * Cancels what is under way without calling `done`. NULL is fine; returns NULL. May be called from
+ * `done`, never from `head` or `body`.
+ */
 struct http_client *http_client_free(struct http_client *client);
 
 /*
- * Begins a GET. Redirects (301, 302, 303, 307, 308) are followed, at most five, on http only. Any
- * final status reaches `head`; `done` tells ERR_AGAIN for what may work later (refused, timeout,
- * cut off), ERR_CORRUPT for an answer that is no HTTP, ERR_NOT_FOUND for a name that does not
- * resolve. ERR_USAGE at once for a URL that is none.
+ * Begins a GET; no callback runs before the loop does. Redirects (301, 302, 303, 307, 308) are
+ * followed, at most five, on http only. Any final status reaches `head`; `done` tells ERR_AGAIN for
+ * what may work later (refused, timeout, cut off), ERR_CORRUPT for an answer that is no HTTP or
+ * another part than was asked for, ERR_LIMIT for an endless head or chain of redirects,
+ * ERR_UNSUPPORTED for https and codings that were not asked for, ERR_NOT_FOUND for a name that does
+ * not resolve; what `head` or `body` raised as it is. ERR_USAGE at once for a URL that is none.
  */
 int http_client_get(struct http_client *client, const struct http_get_params *params,
 	const struct http_get_ops *ops, void *data, struct http_get **ret, struct err *err);
-/* Ends it without calling `done`. */
+/* Ends it without calling `done`; also from its own callbacks, where `done` makes it void. */
 void http_get_cancel(struct http_get *get);
 
 #endif

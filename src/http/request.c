@@ -8,15 +8,9 @@
 #include "http/request.h"
 
 #include "base/hex.h"
+#include "http/span.h"
 
 #include <string.h>
-#include <strings.h>
-
-/* A piece of the input. */
-struct span {
-	const char *p;
-	size_t len;
-};
 
 void http_request_done(struct http_request *request)
 {
@@ -33,57 +27,6 @@ const char *http_request_header(const struct http_request *request, const char *
 		if (strcmp(request->names.items[i], name) == 0)
 			return request->values.items[i];
 	return NULL;
-}
-
-/* RFC 9110 section 5.6.2 */
-static bool is_token_char(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
-
-static bool is_token(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		if (!is_token_char(s.p[i]))
-			return false;
-	return s.len > 0;
-}
-
-/* Takes the next line off `rest`, without its line end; false when there is none that ends. */
-static bool next_line(struct span *rest, struct span *ret)
-{
-	const char *lf = memchr(rest->p, '\n', rest->len);
-	if (lf == NULL)
-		return false;
-	size_t len = (size_t)(lf - rest->p);
-	*ret = (struct span){rest->p, len > 0 && lf[-1] == '\r' ? len - 1 : len};
-	rest->p += len + 1;
-	rest->len -= len + 1;
-	return true;
-}
-
-/* Takes what stands before the next `sep` off `rest`, and the separator. */
-static bool next_word(struct span *rest, char sep, struct span *ret)
-{
-	const char *end = memchr(rest->p, sep, rest->len);
-	if (end == NULL)
-		return false;
-	*ret = (struct span){rest->p, (size_t)(end - rest->p)};
-	rest->p = end + 1;
-	rest->len -= ret->len + 1;
-	return true;
-}
-
-static struct span trim(struct span s)
-{
-	while (s.len > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-		s.p++;
-		s.len--;
-	}
-	while (s.len > 0 && (s.p[s.len - 1] == ' ' || s.p[s.len - 1] == '\t'))
-		s.len--;
-	return s;
 }
 
 static int malformed(struct err *err, const char *what)
@@ -127,7 +70,7 @@ static int parse_target(struct span target, struct http_request *request, struct
 	if (target.len == 0 || target.p[0] != '/')
 		return malformed(err, "target does not begin with '/'");
 	struct span path, query = target;
-	if (next_word(&query, '?', &path)) {
+	if (span_next_word(&query, '?', &path)) {
 		request->query = strndup(query.p, query.len);
 		if (request->query == NULL)
 			return err_oom(err);
@@ -140,9 +83,9 @@ static int parse_target(struct span target, struct http_request *request, struct
 static int parse_request_line(struct span line, struct http_request *request, struct err *err)
 {
 	struct span method, target;
-	if (!next_word(&line, ' ', &method) || !next_word(&line, ' ', &target))
+	if (!span_next_word(&line, ' ', &method) || !span_next_word(&line, ' ', &target))
 		return malformed(err, "request line is not 'METHOD TARGET VERSION'");
-	if (!is_token(method))
+	if (!span_is_token(method))
 		return malformed(err, "method is not a word");
 	if (line.len != 8 || strncmp(line.p, "HTTP/", 5) != 0)
 		return malformed(err, "no HTTP version");
@@ -161,12 +104,11 @@ static int parse_request_line(struct span line, struct http_request *request, st
 static int parse_header(struct span line, struct http_request *request, struct err *err)
 {
 	struct span name;
-	if (!next_word(&line, ':', &name) || !is_token(name))
+	if (!span_next_word(&line, ':', &name) || !span_is_token(name))
 		return malformed(err, "header line is not 'NAME: VALUE'");
-	struct span value = trim(line);
-	for (size_t i = 0; i < value.len; i++)
-		if (((uint8_t)value.p[i] < 0x20 && value.p[i] != '\t') || value.p[i] == 0x7f)
-			return malformed(err, "control character in a header");
+	struct span value = span_trim(line);
+	if (span_has_control(value))
+		return malformed(err, "control character in a header");
 	if (request->names.len == HTTP_HEADERS_MAX)
 		return err_raise(err, ERR_LIMIT, "more than %d header fields", HTTP_HEADERS_MAX);
 	if (strvec_push_n(&request->names, name.p, name.len, err) < 0)
@@ -175,19 +117,6 @@ static int parse_header(struct span line, struct http_request *request, struct e
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c - 'A' + 'a');
 	return strvec_push_n(&request->values, value.p, value.len, err);
-}
-
-/* True when the comma-separated list `value` has `word`, in any case. */
-static bool list_has(const char *value, const char *word)
-{
-	struct span rest = {value, strlen(value)}, item;
-	for (bool more = true; more;) {
-		more = next_word(&rest, ',', &item);
-		item = trim(more ? item : rest);
-		if (item.len == strlen(word) && strncasecmp(item.p, word, item.len) == 0)
-			return true;
-	}
-	return false;
 }
 
 /* What the fields say together. */
@@ -207,38 +136,24 @@ static int check(struct http_request *request, struct err *err)
 		return malformed(err, "not exactly one Host field");
 	if (body)
 		return err_raise(err, ERR_UNSUPPORTED, "requests with a body are not taken");
-	const char *connection = http_request_header(request, "connection");
-	if (connection != NULL && list_has(connection, "close"))
+	const char *value = http_request_header(request, "connection");
+	struct span connection = {value, value != NULL ? strlen(value) : 0};
+	if (span_list_has(connection, "close"))
 		request->keep_alive = false;
-	else if (connection != NULL && list_has(connection, "keep-alive"))
+	else if (span_list_has(connection, "keep-alive"))
 		request->keep_alive = true;
 	return 0;
-}
-
-/* The head ends at the first empty line that is not before the request line. */
-static bool find_end(struct span data, size_t *ret_len)
-{
-	struct span rest = data, line;
-	bool begun = false;
-	while (next_line(&rest, &line)) {
-		if (begun && line.len == 0) {
-			*ret_len = data.len - rest.len;
-			return true;
-		}
-		begun = begun || line.len > 0;
-	}
-	return false;
 }
 
 static int parse_head(struct span head, struct http_request *request, struct err *err)
 {
 	struct span line = {0};
 	while (line.len == 0)
-		if (!next_line(&head, &line))
+		if (!span_next_line(&head, &line))
 			return malformed(err, "no request line");
 	if (parse_request_line(line, request, err) < 0)
 		return -1;
-	while (next_line(&head, &line) && line.len > 0)
+	while (span_next_line(&head, &line) && line.len > 0)
 		if (parse_header(line, request, err) < 0)
 			return -1;
 	return check(request, err);
@@ -248,7 +163,7 @@ int http_request_parse(
 	const char *data, size_t len, struct http_request *ret, size_t *ret_len, struct err *err)
 {
 	size_t head_len = len;
-	bool ended = find_end((struct span){data, len}, &head_len);
+	bool ended = span_head_end((struct span){data, len}, &head_len);
 	if (head_len > HTTP_HEAD_MAX || (!ended && len >= HTTP_HEAD_MAX))
 		return err_raise(
 			err, ERR_LIMIT, "request head is larger than %d bytes", HTTP_HEAD_MAX);
