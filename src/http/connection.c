@@ -1,29 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One client, as a small state machine over the events of its socket. Memory goes out by send(),
- * files by sendfile(), one piece at a time; the kernel's socket buffer is the only queue, so a
- * client that does not read costs nothing but its place, and loses it after a while.
+ * One client, as a small state machine over the events of its socket. A client that does not read
+ * costs nothing but its place (sender.c keeps no queue), and loses it after a while.
  */
 #include "http/connection.h"
-
-#include "base/fd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
 
-/* What one turn of the loop may send to one client before the others get theirs. */
-#define TURN_BYTES ((uint64_t)1 << 20)
 /* Bytes that the kernel may hold unsent for one client (Linux 3.12, tcp(7)). */
 #define UNSENT_BYTES (256 * 1024)
 #define LINGER_MS 2000
@@ -46,18 +38,12 @@ static void set_deadline(struct http_connection *c, unsigned ms)
 	event_add(c->deadline, &tv);
 }
 
-static void close_file(struct http_connection *c)
-{
-	fd_close_ptr(&c->file);
-	c->file_path = NULL;
-}
-
 /* Tells the owner how the exchange ended and forgets it. */
 static void end_exchange(struct http_connection *c, const char *failure)
 {
 	struct http_exchange *x = &c->exchange;
 	struct http_outcome outcome = {
-		.status = x->body != NULL ? x->response.status : 0,
+		.status = x->body != NULL || c->upgraded != NULL ? x->response.status : 0,
 		.len = x->body_len,
 		.sent = x->body_sent,
 		.elapsed_us = now_us() - x->began_us,
@@ -67,7 +53,7 @@ static void end_exchange(struct http_connection *c, const char *failure)
 	if (config->done != NULL && x->request.path != NULL)
 		config->done(x, &outcome, config->data);
 	c->answered = true;
-	close_file(c);
+	http_connection_close_file(c);
 	http_body_release(x->body);
 	http_request_done(&x->request);
 	buf_done(&x->head);
@@ -82,7 +68,8 @@ static void destroy(struct http_connection *c)
 		event_free(c->writable);
 	if (c->deadline != NULL)
 		event_free(c->deadline);
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	free(c);
 }
 
@@ -118,96 +105,21 @@ static void linger(struct http_connection *c)
 	set_deadline(c, LINGER_MS);
 }
 
-/* Opens the piece's file unless it is the one that is open. */
-static int open_piece(struct http_connection *c, const struct http_piece *piece, struct err *err)
-{
-	if (piece->kind != HTTP_PIECE_FILE || c->file_path == piece->path)
-		return 0;
-	close_file(c);
-	if (fd_open(AT_FDCWD, piece->path, O_RDONLY, &c->file, err) < 0)
-		return -1;
-	posix_fadvise(c->file, (off_t)piece->file_off, (off_t)piece->len, POSIX_FADV_SEQUENTIAL);
-	c->file_path = piece->path;
-	return 0;
-}
-
-/*
- * Sends up to `max` bytes of a piece: 1 and how many, or 0 when the socket takes no more now.
- * ERR_CORRUPT when a file is shorter than its piece says.
- */
-static int send_piece(struct http_connection *c, const struct http_piece *piece, uint64_t max,
-	uint64_t *ret_sent, struct err *err)
-{
-	static const uint8_t zeros[64 * 1024];
-	bool last = c->exchange.body_sent + piece->len >= c->exchange.body_len;
-	int flags = MSG_NOSIGNAL | (last && max >= piece->len ? 0 : MSG_MORE);
-	size_t size = piece->len < max ? (size_t)piece->len : (size_t)max;
-	off_t off = (off_t)piece->file_off;
-	ssize_t n = 0;
-	if (open_piece(c, piece, err) < 0)
-		return -1;
-	switch (piece->kind) {
-	case HTTP_PIECE_MEMORY:
-		n = send(c->fd, piece->data, size, flags);
-		break;
-	case HTTP_PIECE_ZERO:
-		size = size < sizeof(zeros) ? size : sizeof(zeros);
-		n = send(c->fd, zeros, size, flags);
-		break;
-	case HTTP_PIECE_FILE:
-		n = sendfile(c->fd, c->file, &off, size);
-		break;
-	}
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	if (n < 0)
-		return err_sys(err, "cannot send");
-	if (n == 0)
-		return err_raise(err, ERR_CORRUPT,
-			"'%s' ends before offset %" PRIu64 ", where %" PRIu64 " bytes are expected",
-			piece->path, piece->file_off, piece->len);
-	*ret_sent = (uint64_t)n;
-	return 1;
-}
-
-static void next_piece(const struct http_exchange *x, struct http_piece *ret)
-{
-	uint64_t left = x->body_len - x->body_sent;
-	x->body->ops->piece_at(x->body, x->response.off + x->body_sent, ret);
-	if (ret->len > left)
-		ret->len = left;
-}
-
-/* 1: everything is out; 0: more later. */
-static int send_some(struct http_connection *c, struct err *err)
-{
-	struct http_exchange *x = &c->exchange;
-	while (x->head_sent < x->head.len) {
-		ssize_t n = send(c->fd, x->head.data + x->head_sent, x->head.len - x->head_sent,
-			MSG_NOSIGNAL | (x->body_len > 0 ? MSG_MORE : 0));
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return 0;
-		if (n < 0)
-			return err_sys(err, "cannot send");
-		x->head_sent += (size_t)n;
-		c->queued += (uint64_t)n;
-	}
-	uint64_t turn = TURN_BYTES;
-	while (x->body_sent < x->body_len && turn > 0) {
-		struct http_piece piece;
-		uint64_t n = 0;
-		next_piece(x, &piece);
-		int r = send_piece(c, &piece, turn, &n, err);
-		if (r <= 0)
-			return r;
-		x->body_sent += n;
-		c->queued += n;
-		turn -= n;
-	}
-	return x->body_sent == x->body_len;
-}
-
 static void process(struct http_connection *c);
+
+/* The 101 is out: the connection is somebody else's from here on. */
+static void hand_over(struct http_connection *c)
+{
+	int fd = c->fd;
+	event_del(c->readable);
+	event_del(c->writable);
+	event_del(c->deadline);
+	end_exchange(c, NULL);
+	http_server_forget(c->server, c);
+	c->fd = -1;
+	c->upgraded(fd, c->in, c->in_len, c->upgraded_data);
+	destroy(c);
+}
 
 static void on_writable(evutil_socket_t fd, short what, void *data)
 {
@@ -215,13 +127,17 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 	(void)what;
 	struct http_connection *c = data;
 	struct err err = ERR_INIT;
-	int r = send_some(c, &err);
+	int r = http_connection_send(c, &err);
 	if (r < 0) {
 		http_connection_cut(c, err.msg);
 		return;
 	}
 	if (r == 0)
 		return;
+	if (c->upgraded != NULL) {
+		hand_over(c);
+		return;
+	}
 	bool more = c->exchange.response.keep_alive && !c->finish;
 	event_del(c->writable);
 	end_exchange(c, NULL);
@@ -249,7 +165,7 @@ static int begin_reply(
 		/* A file that cannot be opened is found while the status can still say so. */
 		struct http_piece piece;
 		body->ops->piece_at(body, x->response.off, &piece);
-		if (open_piece(c, &piece, err) < 0)
+		if (http_connection_open(c, &piece, err) < 0)
 			return -1;
 	}
 	x->body = body;
@@ -261,6 +177,15 @@ static void give_up(struct http_connection *c)
 {
 	c->state = HTTP_STATE_WAITING;
 	set_deadline(c, 1);
+}
+
+/* Everything that follows happens from the loop. */
+static void begin_writing(struct http_connection *c)
+{
+	c->state = HTTP_STATE_WRITING;
+	event_del(c->readable);
+	event_add(c->writable, NULL);
+	set_deadline(c, limits(c)->stall_ms);
 }
 
 void http_exchange_reply(struct http_exchange *x, int status, struct http_body *take_body)
@@ -275,10 +200,7 @@ void http_exchange_reply(struct http_exchange *x, int status, struct http_body *
 			http_exchange_reply_text(x, 500, "%s", err.msg);
 		return;
 	}
-	c->state = HTTP_STATE_WRITING;
-	event_del(c->readable);
-	event_add(c->writable, NULL);
-	set_deadline(c, limits(c)->stall_ms);
+	begin_writing(c);
 }
 
 void http_exchange_reply_text(struct http_exchange *x, int status, const char *fmt, ...)
@@ -298,6 +220,34 @@ void http_exchange_reply_text(struct http_exchange *x, int status, const char *f
 		http_exchange_reply(x, status, body);
 	else
 		give_up(x->connection);
+}
+
+bool http_exchange_wants(const struct http_exchange *x, const char *protocol)
+{
+	/* An upgrade in HTTP/1.0 is to be ignored (RFC 9110, section 7.8); that version does not
+	 * keep connections of itself. */
+	return x->request.method == HTTP_GET && x->request.keep_alive &&
+		http_request_list_has(&x->request, "connection", "upgrade") &&
+		http_request_list_has(&x->request, "upgrade", protocol);
+}
+
+void http_exchange_upgrade(
+	struct http_exchange *x, const char *protocol, http_upgraded_fn *upgraded, void *data)
+{
+	struct http_connection *c = x->connection;
+	struct err err = ERR_INIT;
+	buf_clear(&x->head);
+	if (buf_printf(&x->head, &err,
+		    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: %s\r\n"
+		    "Connection: Upgrade\r\n\r\n",
+		    protocol) < 0) {
+		give_up(c);
+		return;
+	}
+	x->response.status = 101;
+	c->upgraded = upgraded;
+	c->upgraded_data = data;
+	begin_writing(c);
 }
 
 const struct http_request *http_exchange_request(const struct http_exchange *x)
@@ -452,10 +402,12 @@ struct http_connection *http_connection_new(
 	c->fd = take_fd;
 	c->file = -1;
 	c->exchange.connection = c;
-	const void *ip = peer->sa_family == AF_INET6
-		? (const void *)&((const struct sockaddr_in6 *)peer)->sin6_addr
-		: (const void *)&((const struct sockaddr_in *)peer)->sin_addr;
-	inet_ntop(peer->sa_family, ip, c->peer, sizeof(c->peer));
+	if (peer->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, c->peer,
+			sizeof(c->peer));
+	else if (peer->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, c->peer,
+			sizeof(c->peer));
 	int unsent = UNSENT_BYTES;
 	(void)setsockopt(take_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)); /* a
 		saving only */

@@ -38,7 +38,7 @@ struct http_connection {
 	TAILQ_ENTRY(http_connection) entry;
 	struct http_server *server;
 	int fd;
-	char peer[INET6_ADDRSTRLEN];
+	char peer[INET6_ADDRSTRLEN]; /* "" on a unix socket */
 	enum http_state state;
 	struct event *readable, *writable, *deadline;
 	char in[HTTP_HEAD_MAX];
@@ -47,6 +47,8 @@ struct http_connection {
 	bool head_begun; /* the deadline of the next head runs */
 	bool finish;     /* no further request after this one */
 	struct http_exchange exchange;
+	http_upgraded_fn *upgraded; /* gets the connection when the 101 is out; or NULL */
+	void *upgraded_data;
 	/* The file that is being sent from, opened when its piece comes up. */
 	int file;
 	const char *file_path; /* the piece's pointer */
@@ -68,6 +70,13 @@ void http_connection_cut(struct http_connection *connection, const char *failure
 bool http_connection_idle(const struct http_connection *connection);
 /* Lets the exchange that runs be the last one; closes the connection when there is none. */
 void http_connection_finish(struct http_connection *connection);
+
+/* sender.c for connection.c: opens the file of a piece unless it is the one that is open. */
+int http_connection_open(
+	struct http_connection *connection, const struct http_piece *piece, struct err *err);
+void http_connection_close_file(struct http_connection *connection);
+/* Sends what the socket takes now: 1 when the answer is out, 0 when there is more for later. */
+int http_connection_send(struct http_connection *connection, struct err *err);
 
 /* For connection.c: what the server is, and that a connection is gone. */
 struct event_base *http_server_base(const struct http_server *server);

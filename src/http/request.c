@@ -29,6 +29,17 @@ const char *http_request_header(const struct http_request *request, const char *
 	return NULL;
 }
 
+bool http_request_list_has(const struct http_request *request, const char *name, const char *word)
+{
+	for (size_t i = 0; i < request->names.len; i++) {
+		const char *value = request->values.items[i];
+		if (strcmp(request->names.items[i], name) == 0 &&
+			span_list_has((struct span){value, strlen(value)}, word))
+			return true;
+	}
+	return false;
+}
+
 static int malformed(struct err *err, const char *what)
 {
 	return err_raise(err, ERR_CORRUPT, "malformed request: %s", what);
@@ -136,11 +147,9 @@ static int check(struct http_request *request, struct err *err)
 		return malformed(err, "not exactly one Host field");
 	if (body)
 		return err_raise(err, ERR_UNSUPPORTED, "requests with a body are not taken");
-	const char *value = http_request_header(request, "connection");
-	struct span connection = {value, value != NULL ? strlen(value) : 0};
-	if (span_list_has(connection, "close"))
+	if (http_request_list_has(request, "connection", "close"))
 		request->keep_alive = false;
-	else if (span_list_has(connection, "keep-alive"))
+	else if (http_request_list_has(request, "connection", "keep-alive"))
 		request->keep_alive = true;
 	return 0;
 }

@@ -41,4 +41,7 @@ int http_request_parse(
 /* The value of the first header field `name` (lower case), or NULL. */
 const char *http_request_header(const struct http_request *request, const char *name);
 
+/* True when one of the fields `name` (lower case) has `word` in its list, in any case. */
+bool http_request_list_has(const struct http_request *request, const char *name, const char *word);
+
 #endif

@@ -5,6 +5,7 @@
  */
 #include "http/server.h"
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "http/connection.h"
 
@@ -13,7 +14,10 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct http_server {
@@ -26,6 +30,7 @@ struct http_server {
 	bool draining;
 	void (*drained)(void *data);
 	void *drained_data;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1]; /* unix socket, to remove */
 };
 
 #define ACCEPT_RETRY_MS 200
@@ -104,37 +109,80 @@ void http_server_forget(struct http_server *server, struct http_connection *conn
 	}
 }
 
+/* The address as messages have it. */
+static void name_address(const struct sockaddr *addr, char *out, size_t size)
+{
+	char host[INET6_ADDRSTRLEN] = "";
+	const struct sockaddr_in *in = (const struct sockaddr_in *)addr;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)addr;
+	if (addr->sa_family == AF_UNIX) {
+		snprintf(out, size, "%s", ((const struct sockaddr_un *)addr)->sun_path);
+	} else if (addr->sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		snprintf(out, size, "[%s]:%u", host, ntohs(in6->sin6_port));
+	} else {
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(out, size, "%s:%u", host, ntohs(in->sin_port));
+	}
+}
+
 /* Names the address and the way out of what a user can get wrong. */
 static int listen_failed(int errnum, const struct sockaddr *addr, struct err *err)
 {
-	char host[INET6_ADDRSTRLEN] = "";
-	const void *ip = addr->sa_family == AF_INET6
-		? (const void *)&((const struct sockaddr_in6 *)addr)->sin6_addr
-		: (const void *)&((const struct sockaddr_in *)addr)->sin_addr;
-	inet_ntop(addr->sa_family, ip, host, sizeof(host));
-	unsigned port =
-		ntohs(addr->sa_family == AF_INET6 ? ((const struct sockaddr_in6 *)addr)->sin6_port
-						  : ((const struct sockaddr_in *)addr)->sin_port);
-	const char *form = addr->sa_family == AF_INET6 ? "cannot listen on '[%s]:%u'"
-						       : "cannot listen on '%s:%u'";
-	err_errno(err, errnum, form, host, port);
-	if (errnum == EADDRINUSE) {
+	char name[sizeof(struct sockaddr_un)];
+	bool local = addr->sa_family == AF_UNIX;
+	name_address(addr, name, sizeof(name));
+	err_errno(err, errnum, "cannot listen on '%s'", name);
+	if (errnum == EADDRINUSE)
 		err->kind = ERR_AGAIN;
+	if (errnum == EADDRINUSE && local)
+		return err_hint(err, "another program listens there ('ss -lxp' names it)");
+	if (errnum == EADDRINUSE)
 		return err_hint(err,
 			"another program has this port ('ss -ltnp' names it); choose "
 			"another one with --listen ADDR:PORT");
-	}
 	if (errnum == EADDRNOTAVAIL) {
 		err->kind = ERR_NOT_FOUND;
 		return err_hint(err,
 			"no interface of this machine has this address ('ip addr' "
 			"lists them)");
 	}
-	if (errnum == EACCES)
+	if (errnum == EACCES && !local)
 		return err_hint(err,
 			"ports below 1024 need root or CAP_NET_BIND_SERVICE; choose a "
 			"higher one with --listen ADDR:PORT");
 	return -1;
+}
+
+/* Removes the socket of a process that is gone: nobody accepts there. */
+static void remove_stale(const struct sockaddr_un *addr, socklen_t len)
+{
+	struct stat st;
+	if (lstat(addr->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return;
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, (const struct sockaddr *)addr, len) < 0 && errno == ECONNREFUSED)
+		(void)unlink(addr->sun_path); /* bind() says what is wrong */
+}
+
+static struct evconnlistener *listen_on(
+	struct http_server *server, const struct sockaddr *addr, socklen_t len)
+{
+	const struct sockaddr_un *local = (const struct sockaddr_un *)addr;
+	bool is_local = addr->sa_family == AF_UNIX && local->sun_path[0] != '\0';
+	mode_t mask = is_local ? umask(0177) : 0;
+	if (is_local)
+		remove_stale(local, len);
+	struct evconnlistener *listener = evconnlistener_new_bind(server->base, on_accept, server,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 512, addr,
+		(int)len);
+	int errnum = errno;
+	if (is_local)
+		umask(mask);
+	if (is_local && listener != NULL)
+		snprintf(server->path, sizeof(server->path), "%s", local->sun_path);
+	errno = errnum;
+	return listener;
 }
 
 int http_server_new(struct event_base *base, const struct sockaddr *addr, socklen_t addr_len,
@@ -152,9 +200,7 @@ int http_server_new(struct event_base *base, const struct sockaddr *addr, sockle
 		return err_oom(err);
 	}
 	errno = 0;
-	server->listener = evconnlistener_new_bind(base, on_accept, server,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, 512, addr,
-		(int)addr_len);
+	server->listener = listen_on(server, addr, addr_len);
 	if (server->listener == NULL) {
 		int errnum = errno != 0 ? errno : ENOMEM;
 		http_server_free(server);
@@ -170,6 +216,9 @@ static void stop_listening(struct http_server *server)
 	if (server->listener != NULL)
 		evconnlistener_free(server->listener);
 	server->listener = NULL;
+	if (server->path[0] != '\0')
+		(void)unlink(server->path); /* the next one replaces it anyway */
+	server->path[0] = '\0';
 }
 
 struct http_server *http_server_free(struct http_server *server)
@@ -192,6 +241,8 @@ uint16_t http_server_port(const struct http_server *server)
 	socklen_t len = sizeof(addr);
 	if (getsockname(evconnlistener_get_fd(server->listener), (struct sockaddr *)&addr, &len) <
 		0)
+		return 0;
+	if (addr.ss_family == AF_UNIX)
 		return 0;
 	return ntohs(addr.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&addr)->sin6_port
 						: ((struct sockaddr_in *)&addr)->sin_port);

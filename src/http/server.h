@@ -60,15 +60,17 @@ struct http_server_config {
 };
 
 /*
- * Listens on a numeric address. ERR_AGAIN when the port is in use, ERR_NOT_FOUND when no interface
- * has the address, ERR_IO without the permission; each with a hint for a user.
+ * Listens on a numeric address, or on a unix socket: one that a dead process left at its path is
+ * replaced, its mode is 0600, and http_server_free() removes it. ERR_AGAIN when the port is in use,
+ * ERR_NOT_FOUND when no interface has the address, ERR_IO without the permission; each with a hint
+ * for a user.
  */
 int http_server_new(struct event_base *base, const struct sockaddr *addr, socklen_t addr_len,
 	const struct http_server_config *config, struct http_server **ret, struct err *err);
 /* Cuts what still runs (`done` is called for it). NULL is fine; returns NULL. */
 struct http_server *http_server_free(struct http_server *server);
 
-/* The port that is listened on: the chosen one when 0 was asked for. */
+/* The port that is listened on: the chosen one when 0 was asked for; 0 on a unix socket. */
 uint16_t http_server_port(const struct http_server *server);
 unsigned http_server_clients(const struct http_server *server);
 
@@ -79,7 +81,8 @@ unsigned http_server_clients(const struct http_server *server);
 void http_server_drain(struct http_server *server, void (*drained)(void *data), void *data);
 
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
-/* The client's numeric address, without port. Lives as long as the exchange. */
+/* The client's numeric address, without port; "" on a unix socket. Lives as long as the exchange.
+ */
 const char *http_exchange_peer(const struct http_exchange *exchange);
 /* Bytes of body that the kernel took so far, and that are to be sent in all. */
 void http_exchange_progress(
@@ -93,5 +96,17 @@ void http_exchange_reply(struct http_exchange *exchange, int status, struct http
 /* Answers with a line of text. */
 void http_exchange_reply_text(struct http_exchange *exchange, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* True when the client asks to go on in `protocol` instead of HTTP. */
+bool http_exchange_wants(const struct http_exchange *exchange, const char *protocol);
+/* Gets the connection (non-blocking) and what the client sent behind its request already, which
+ * lives as long as the call. */
+typedef void http_upgraded_fn(int take_fd, const void *early, size_t early_len, void *data);
+/*
+ * Answers 101. When that is out, the exchange is done and `upgraded` is called; when the client
+ * leaves before, only `done` is.
+ */
+void http_exchange_upgrade(struct http_exchange *exchange, const char *protocol,
+	http_upgraded_fn *upgraded, void *data);
 
 #endif

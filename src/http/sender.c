@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bytes of an answer on their way out: memory by send(), files by sendfile(), one piece at a
+ * time, so that the kernel's socket buffer is the only queue.
+ */
+#include "http/connection.h"
+
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/sendfile.h>
+#include <unistd.h>
+
+/* What one turn of the loop may send to one client before the others get theirs. */
+#define TURN_BYTES ((uint64_t)1 << 20)
+
+void http_connection_close_file(struct http_connection *c)
+{
+	fd_close_ptr(&c->file);
+	c->file_path = NULL;
+}
+
+int http_connection_open(struct http_connection *c, const struct http_piece *piece, struct err *err)
+{
+	if (piece->kind != HTTP_PIECE_FILE || c->file_path == piece->path)
+		return 0;
+	http_connection_close_file(c);
+	if (fd_open(AT_FDCWD, piece->path, O_RDONLY, &c->file, err) < 0)
+		return -1;
+	posix_fadvise(c->file, (off_t)piece->file_off, (off_t)piece->len, POSIX_FADV_SEQUENTIAL);
+	c->file_path = piece->path;
+	return 0;
+}
+
+/*
+ * Sends up to `max` bytes of a piece: 1 and how many, or 0 when the socket takes no more now.
+ * ERR_CORRUPT when a file is shorter than its piece says.
+ */
+static int send_piece(struct http_connection *c, const struct http_piece *piece, uint64_t max,
+	uint64_t *ret_sent, struct err *err)
+{
+	static const uint8_t zeros[64 * 1024];
+	bool last = c->exchange.body_sent + piece->len >= c->exchange.body_len;
+	int flags = MSG_NOSIGNAL | (last && max >= piece->len ? 0 : MSG_MORE);
+	size_t size = piece->len < max ? (size_t)piece->len : (size_t)max;
+	off_t off = (off_t)piece->file_off;
+	ssize_t n = 0;
+	if (http_connection_open(c, piece, err) < 0)
+		return -1;
+	switch (piece->kind) {
+	case HTTP_PIECE_MEMORY:
+		n = send(c->fd, piece->data, size, flags);
+		break;
+	case HTTP_PIECE_ZERO:
+		size = size < sizeof(zeros) ? size : sizeof(zeros);
+		n = send(c->fd, zeros, size, flags);
+		break;
+	case HTTP_PIECE_FILE:
+		n = sendfile(c->fd, c->file, &off, size);
+		break;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n < 0)
+		return err_sys(err, "cannot send");
+	if (n == 0)
+		return err_raise(err, ERR_CORRUPT,
+			"'%s' ends before offset %" PRIu64 ", where %" PRIu64 " bytes are expected",
+			piece->path, piece->file_off, piece->len);
+	*ret_sent = (uint64_t)n;
+	return 1;
+}
+
+static void next_piece(const struct http_exchange *x, struct http_piece *ret)
+{
+	uint64_t left = x->body_len - x->body_sent;
+	x->body->ops->piece_at(x->body, x->response.off + x->body_sent, ret);
+	if (ret->len > left)
+		ret->len = left;
+}
+
+int http_connection_send(struct http_connection *c, struct err *err)
+{
+	struct http_exchange *x = &c->exchange;
+	while (x->head_sent < x->head.len) {
+		ssize_t n = send(c->fd, x->head.data + x->head_sent, x->head.len - x->head_sent,
+			MSG_NOSIGNAL | (x->body_len > 0 ? MSG_MORE : 0));
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 0;
+		if (n < 0)
+			return err_sys(err, "cannot send");
+		x->head_sent += (size_t)n;
+		c->queued += (uint64_t)n;
+	}
+	uint64_t turn = TURN_BYTES;
+	while (x->body_sent < x->body_len && turn > 0) {
+		struct http_piece piece;
+		uint64_t n = 0;
+		next_piece(x, &piece);
+		int r = send_piece(c, &piece, turn, &n, err);
+		if (r <= 0)
+			return r;
+		x->body_sent += n;
+		c->queued += n;
+		turn -= n;
+	}
+	return x->body_sent == x->body_len;
+}
