@@ -11,41 +11,42 @@
 #include "manifest/chunk.h"
 #include "swarm/stat.h"
 
-struct upload_queue;
-
 /* Something to be given to one link. Embedded in what its owner knows about it. */
 struct upload {
-	struct upload *prev, *next; /* in its queue */
-	struct upload_queue *queue;
+	struct upload *prev, *next; /* in its lane */
+	struct upload_queue *queue; /* NULL: in none */
 	enum swarm_priority priority;
 	uint32_t id;       /* of the request */
 	uint32_t off, len; /* given; in all */
-	uint32_t avail;    /* that can be given now; the rest is still arriving */
+	uint32_t avail;    /* can be given now; the rest is still arriving */
+};
+
+/* The uploads of one link and one priority, in order. */
+struct upload_lane {
+	struct upload *first, *last;
+	struct upload_lane *prev, *next; /* in the ring of those that have any */
+	struct upload_queue *queue;
 };
 
 /* The uploads of one link. */
 struct upload_queue {
-	struct upload *first[SWARM_PRIORITIES], *last[SWARM_PRIORITIES];
-	struct upload_queue *prev, *next; /* in the ring of all */
+	struct upload_lane lanes[SWARM_PRIORITIES];
 	struct uploads *uploads;
 	void *owner;
 	unsigned len;
 };
 
+/* All of them. Zeroed memory with has_room set is empty. */
 struct uploads {
-	struct upload_queue *turn[SWARM_PRIORITIES]; /* whose turn it is */
-	struct upload_queue *ring;
-	uint64_t limit;     /* bytes a second; 0: none */
-	int64_t tokens;     /* bytes that may go now */
-	uint64_t filled_us; /* when tokens were counted last */
-	uint64_t demand_us; /* when a part of a demand went last */
-	unsigned waiting[SWARM_PRIORITIES];
-	bool (*has_room)(void *owner); /* whether a link takes another part now */
+	struct upload_lane *turn[SWARM_PRIORITIES]; /* in its ring; NULL: no uploads */
+	uint64_t limit;                             /* bytes a second; 0: none */
+	int64_t tokens;                             /* bytes that may go now */
+	uint64_t filled_us;                         /* when tokens were counted last */
+	uint64_t demand_us;                         /* when a part of a demand went last */
+	bool (*has_room)(void *owner);              /* whether a link takes another part now */
 };
 
-void upload_queue_open(struct uploads *uploads, struct upload_queue *queue, void *owner);
-/* Empties it: the owner frees its uploads. */
-void upload_queue_close(struct upload_queue *queue);
+void upload_queue_init(struct uploads *uploads, struct upload_queue *queue, void *owner);
 void upload_add(struct upload_queue *queue, struct upload *upload);
 void upload_remove(struct upload *upload); /* one that is in no queue is fine */
 void upload_raise(struct upload *upload, enum swarm_priority priority);
