@@ -14,6 +14,7 @@
 #include "carrier/in_root.h"
 #include "carrier/microcode.h"
 #include "carrier/nix_database.h"
+#include "carrier/system_plan.h"
 #include "image/cpio/cpio.h"
 #include "source/database.h"
 
@@ -96,59 +97,6 @@ static int put_base(struct pool *pool, int root, const struct initramfs_params *
 	return image_align(&initramfs->image, 4, err);
 }
 
-static int copy_str(const char *from, char **ret, struct err *err)
-{
-	if (from == NULL)
-		return 0;
-	*ret = strdup(from);
-	return *ret != NULL ? 0 : err_oom(err);
-}
-
-static int plan_parts(const struct root *root, struct plan *plan, struct err *err)
-{
-	VEC_FOREACH(part, &root->layout.parts) {
-		struct plan_part copy = {
-			.off = part->off, .len = part->len, .digest = part->digest};
-		if (copy_str(part->name, &copy.name, err) < 0)
-			return -1;
-		if (vec_push(&plan->parts, copy, err) < 0) {
-			free(copy.name);
-			return -1;
-		}
-	}
-	return 0;
-}
-
-/* What stage 1 has to do for this system. */
-static int make_plan(
-	const struct system *system, const struct root *root, struct plan *plan, struct err *err)
-{
-	plan->kind = system->kind;
-	plan->image_size = root->image.size;
-	const struct {
-		const char *from;
-		char **to;
-	} texts[] = {
-		{system->path, &plan->system},
-		{"/" IMAGE_FILE, &plan->image},
-		{"/" DATABASE_FOLDER, &plan->database},
-		{system->init_firmware, &plan->firmware},
-		{system->modprobe_binary, &plan->modprobe_binary},
-		{system->sh_binary, &plan->sh_binary},
-		{system->env_binary, &plan->env_binary},
-		{system->etc_metadata_image, &plan->etc_metadata_image},
-		{system->etc_basedir, &plan->etc_basedir},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		if (copy_str(texts[i].from, texts[i].to, err) < 0)
-			return -1;
-	for (size_t i = 0; i < system->store_mount_opts.len; i++)
-		if (strvec_push(&plan->store_mount_opts, system->store_mount_opts.items[i], err) <
-			0)
-			return -1;
-	return plan_parts(root, plan, err);
-}
-
 static int put_files(struct cpio *cpio, const struct buf *plan, struct nix_database *database,
 	struct image *take_image, struct err *err)
 {
@@ -212,7 +160,9 @@ static int put_own(struct pool *pool, const struct initramfs_params *params, str
 		return -1;
 	AUTO_PLAN plan = {0};
 	AUTO_BUF text = {0};
-	if (make_plan(params->system, take_root, &plan, err) < 0 ||
+	const struct system_plan_place place = {
+		.image = "/" IMAGE_FILE, .database = "/" DATABASE_FOLDER};
+	if (system_plan(params->system, take_root, &place, &plan, err) < 0 ||
 		plan_encode(&plan, &text, err) < 0)
 		return -1;
 	AUTO_CPIO cpio = {0};
@@ -223,20 +173,61 @@ static int put_own(struct pool *pool, const struct initramfs_params *params, str
 	return cpio_finish(&cpio, &initramfs->image, err);
 }
 
+/* Microcode and base, which every initramfs begins with. */
+static int put_common(struct pool *pool, const struct initramfs_params *params,
+	struct progress *progress, struct initramfs *initramfs, struct err *err)
+{
+	AUTO_FD int root = -1;
+	if (in_root_open_root(params->closure->store_dir, params->closure->real_dir, &root, err) <
+		0)
+		return -1;
+	if (put_microcode(root, params->system, initramfs, err) < 0)
+		return -1;
+	return put_base(pool, root, params, progress, initramfs, err);
+}
+
 int initramfs_compose(struct pool *pool, const struct initramfs_params *params,
 	struct root *take_root, struct progress *progress, struct initramfs *ret, struct err *err)
 {
 	if (take_root->image.size > INITRAMFS_IMAGE_MAX)
 		return refuse_large(params->system, take_root->image.size, err);
-	AUTO_FD int root = -1;
-	if (in_root_open_root(params->closure->store_dir, params->closure->real_dir, &root, err) <
-		0)
-		return -1;
 	AUTO_INITRAMFS initramfs = {0};
-	if (put_microcode(root, params->system, &initramfs, err) < 0 ||
-		put_base(pool, root, params, progress, &initramfs, err) < 0 ||
+	if (put_common(pool, params, progress, &initramfs, err) < 0 ||
 		put_own(pool, params, take_root, &initramfs, err) < 0)
 		return -1;
+	*ret = initramfs;
+	initramfs = (struct initramfs){0};
+	return 0;
+}
+
+/* The name of the microcode is that of the initrd it is cut from. */
+static struct digest make_node_id(
+	const struct initramfs *initramfs, const struct system *system, const char *config)
+{
+	struct sha256_ctx ctx;
+	sha256_init(&ctx);
+	const char *texts[] = {"node", system->initrd != NULL ? system->initrd : "", config};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		sha256_update(&ctx, strlen(texts[i]) + 1, (const uint8_t *)texts[i]);
+	sha256_update(&ctx, DIGEST_SIZE, initramfs->base.bytes);
+	return digest_finish(&ctx);
+}
+
+int initramfs_compose_node(struct pool *pool, const struct initramfs_params *params,
+	const char *config, struct progress *progress, struct initramfs *ret, struct err *err)
+{
+	AUTO_INITRAMFS initramfs = {0};
+	AUTO_CPIO cpio = {0};
+	const struct cpio_entry folder = {.name = "snowboot", .mode = S_IFDIR | 0755};
+	const struct cpio_entry file = {.name = "snowboot/node.conf",
+		.mode = S_IFREG | 0444,
+		.data = config,
+		.size = strlen(config)};
+	if (put_common(pool, params, progress, &initramfs, err) < 0 ||
+		cpio_put(&cpio, &folder, err) < 0 || cpio_put(&cpio, &file, err) < 0 ||
+		cpio_finish(&cpio, &initramfs.image, err) < 0)
+		return -1;
+	initramfs.id = make_node_id(&initramfs, params->system, config);
 	*ret = initramfs;
 	initramfs = (struct initramfs){0};
 	return 0;

@@ -41,4 +41,11 @@ void initramfs_done(struct initramfs *initramfs);
 int initramfs_compose(struct pool *pool, const struct initramfs_params *params,
 	struct root *take_root, struct progress *progress, struct initramfs *ret, struct err *err);
 
+/*
+ * The initramfs of a network root: microcode, base and /snowboot/node.conf with the text of a
+ * node's configuration. No image, plan or database; a node fetches those. Fails likewise.
+ */
+int initramfs_compose_node(struct pool *pool, const struct initramfs_params *params,
+	const char *config, struct progress *progress, struct initramfs *ret, struct err *err);
+
 #endif

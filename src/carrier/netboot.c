@@ -114,24 +114,25 @@ uint64_t netboot_memory(const struct netboot *netboot)
 	return unpacking > running ? unpacking : running;
 }
 
-static int find_kernel(
-	const struct netboot_params *params, struct netboot *netboot, struct err *err)
+int netboot_kernel(const struct system *system, const struct closure *closure, char **ret_path,
+	uint64_t *ret_size, struct err *err)
 {
 	AUTO_FD int root = -1, fd = -1;
-	if (in_root_open_root(params->closure->store_dir, params->closure->real_dir, &root, err) <
-		0)
+	if (in_root_open_root(closure->store_dir, closure->real_dir, &root, err) < 0)
 		return -1;
-	if (in_root_open(root, params->system->kernel, O_RDONLY, &fd, err) < 0)
-		return err_prefix(err, "kernel of '%s'", params->system->path);
+	if (in_root_open(root, system->kernel, O_RDONLY, &fd, err) < 0)
+		return err_prefix(err, "kernel of '%s'", system->path);
 	struct stat st;
 	if (fstat(fd, &st) < 0)
-		return err_sys(err, "cannot read '%s'", params->system->kernel);
+		return err_sys(err, "cannot read '%s'", system->kernel);
 	if (!S_ISREG(st.st_mode))
-		return err_raise(
-			err, ERR_CORRUPT, "kernel '%s' is not a file", params->system->kernel);
-	netboot->kernel_size = (uint64_t)st.st_size;
-	netboot->kernel = in_root_path(fd, err);
-	return netboot->kernel != NULL ? 0 : -1;
+		return err_raise(err, ERR_CORRUPT, "kernel '%s' is not a file", system->kernel);
+	char *path = in_root_path(fd, err);
+	if (path == NULL)
+		return -1;
+	*ret_path = path;
+	*ret_size = (uint64_t)st.st_size;
+	return 0;
 }
 
 /* The kernel is a store path, whose name says what it contains. */
@@ -151,7 +152,9 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
 {
 	AUTO_NETBOOT netboot = {0};
 	netboot.cmdline = netboot_cmdline(params->system, params->append, err);
-	if (netboot.cmdline == NULL || find_kernel(params, &netboot, err) < 0)
+	if (netboot.cmdline == NULL ||
+		netboot_kernel(params->system, params->closure, &netboot.kernel,
+			&netboot.kernel_size, err) < 0)
 		return -1;
 	AUTO_ROOT root = {0};
 	if (root_compose(pool, params->closure, params->pool, &root, err) < 0)

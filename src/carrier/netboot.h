@@ -42,6 +42,11 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
  */
 char *netboot_cmdline(const struct system *system, const char *append, struct err *err);
 
+/* The kernel's file on this machine, which the caller owns, and its size in bytes. ERR_NOT_FOUND,
+ * ERR_CORRUPT. */
+int netboot_kernel(const struct system *system, const struct closure *closure, char **ret_path,
+	uint64_t *ret_size, struct err *err);
+
 /*
  * RAM that a machine needs to boot this, in bytes: the largest of
  * - while the kernel unpacks: kernel + packed initrd + unpacked initramfs + 96 MiB,

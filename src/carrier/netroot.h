@@ -23,7 +23,8 @@ struct netroot_params {
 };
 
 struct netroot {
-	char *kernel; /* file name on this machine */
+	char *system; /* toplevel store path */
+	char *kernel; /* file name on this machine: an object of the pool */
 	uint64_t kernel_size;
 	struct image initramfs;
 	char *cmdline;

@@ -106,6 +106,16 @@ int pool_memo_get(struct pool *pool, const struct digest *key, struct digest *re
 int pool_memo_put(
 	struct pool *pool, const struct digest *key, const struct digest *object, struct err *err);
 
+/* A derived object that is stored and remembered together with others. */
+struct pool_derived {
+	struct digest key;
+	const void *data;
+	size_t size;
+	struct digest object; /* pool_keep() sets it */
+};
+/* pool_put() and pool_memo_put() for each, in two trips to the disk for all. */
+int pool_keep(struct pool *pool, struct pool_derived *items, size_t count, struct err *err);
+
 /* What the pool holds. */
 struct pool_stat {
 	uint64_t segments, nar_bytes; /* store paths of the index, and what they measure unpacked */
