@@ -31,6 +31,8 @@ struct net_params {
 		mode; /* NET_OWN falls back to NET_SHARED where it cannot be had, and says so */
 	uint8_t machine_id[16]; /* the DHCP client identifier derives from it (RFC 4361: DUID-UUID)
 				 */
+	int namespace_fd; /* NET_OWN: the namespace of a node that died, with its interfaces and
+			     addresses, which are used at once; 0: a new one. Borrowed */
 };
 
 struct net_state {
@@ -45,10 +47,16 @@ struct net_state {
 	int64_t lease_ends; /* CLOCK_BOOTTIME seconds; 0: none */
 };
 
+/* A new network namespace that outlives whoever is in it, for namespace_fd. The caller stays where
+ * it is. ERR_IO where it may not, or the kernel cannot. */
+int net_namespace_new(int *ret_fd, struct err *err);
+
 /*
  * Begins: every link is tried, the first one before the others; DHCP is retried for ever with
- * back-off. `changed` is called when an address was got, lost or changed. Must be called before
- * other sockets are made: with NET_OWN the process changes into its namespace here.
+ * back-off. `changed` is called when an address was got, lost or changed; an address without a
+ * usable lease is kept for as long as nobody refuses it (docs/internals/network-root.md). Sockets
+ * of the process for IP must not be made before `changed` told of the first address: with NET_OWN
+ * the process changes into its namespace here, and out of it again when nothing answers there.
  */
 int net_new(struct event_base *base, const struct net_params *params,
 	void (*changed)(const struct net_state *state, void *data), void *data, struct net **ret,
