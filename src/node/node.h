@@ -29,8 +29,13 @@ struct node_config {
 	uint16_t port;    /* for peers and /metrics; 0: none */
 	char *state_dir;  /* gets plan, db/, status socket; "/run/snowboot" on a client */
 	char *nbd_socket; /* serve the image to QEMU, libnbd on this unix socket; or NULL */
+	bool resume;      /* state_dir holds the manifest of a node that died: go on with that one,
+			     whatever the origins have by now */
+	bool boot_files;  /* give kernel and initramfs to neighbours that boot by PXE */
+	char *trace;      /* file that gets a line for each read; or NULL */
 };
 
+/* Every string is the config's own, cache.disk too. */
 #define AUTO_NODE_CONFIG AUTO(node_config_done) struct node_config
 void node_config_done(struct node_config *config);
 /* Text of "key value" lines, as it lies in an initramfs and as `snowboot node --config` reads it.
@@ -50,9 +55,15 @@ struct node_ops {
 	void *data;
 };
 
+/* Begins to start; `config` must live as long as the node. A relative state_dir is one below the
+ * working directory, which moves along when /run does. ERR_NOMEM; ERR_IO and others for a port or
+ * socket that cannot be had. */
 int node_new(struct event_base *base, const struct node_config *config, const struct node_ops *ops,
 	struct node **ret, struct err *err);
 struct node *node_free(struct node *node); /* NULL is fine; returns NULL */
+
+/* Peers reach us here from now on. */
+void node_readdress(struct node *node, const struct node_address *listen);
 
 /* Of the image, once ready: bytes, a multiple of 4096. */
 uint64_t node_image_size(const struct node *node);
