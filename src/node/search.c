@@ -33,7 +33,8 @@ struct node_search {
 	uint64_t begun_us;
 	unsigned pause_ms;
 	size_t origin; /* that is being asked */
-	bool later;    /* in this round an origin was away */
+	unsigned rounds;
+	bool later; /* in this round an origin was away */
 	uint64_t min_serial;
 	int status;
 	int64_t origin_now;
@@ -165,6 +166,7 @@ static void end_round(struct node_search *s)
 	after(s, s->pause_ms);
 	s->pause_ms = s->pause_ms * 2 < PAUSE_MAX_MS ? s->pause_ms * 2 : PAUSE_MAX_MS;
 	s->origin = 0;
+	s->rounds++;
 	s->later = false;
 	err_reset(&s->failure);
 }
@@ -175,10 +177,10 @@ static const char *origin(const struct node_search *s)
 }
 
 /* This origin has none that we may boot. */
-static void pass_over(struct node_search *s, struct err *why, bool later)
+static void pass_over(struct node_search *s, const struct err *why, bool later)
 {
-	err_prefix(why, "manifest '%s' of '%s'", s->config->name, origin(s));
-	log_warning("%s, trying on", why->msg);
+	if ((s->rounds & (s->rounds - 1)) == 0) /* ever more rarely */
+		log_warning("%s, %s", why->msg, later ? "trying again" : "passing it over");
 	if (later)
 		s->later = true;
 	else if (s->failure.kind == ERR_NONE)
@@ -228,6 +230,7 @@ static void on_done(struct http_get *get, const struct err *failure, void *data)
 		pass_over(s, &err, !answered || failure->kind == ERR_AGAIN);
 	} else if (check(s, &s->text, s->min_serial, time(NULL), s->origin_now, &manifest, &err) <
 		0) {
+		err_prefix(&err, "origin '%s'", origin(s));
 		pass_over(s, &err, err.kind == ERR_NOMEM);
 	} else {
 		s->ops.done(&manifest, &s->text, NULL, s->ops.data);
@@ -235,6 +238,18 @@ static void on_done(struct http_get *get, const struct err *failure, void *data)
 }
 
 static const struct http_get_ops get_ops = {.head = on_head, .body = on_body, .done = on_done};
+
+/* Of what a name may have (manifest_name_valid()) only '?' means something else in a URL. */
+static char *make_url(const struct node_search *s, struct err *err)
+{
+	AUTO_BUF url = {0};
+	if (buf_printf(&url, err, "%s/v1/manifests/", origin(s)) < 0)
+		return NULL;
+	for (const char *p = s->config->name; *p != '\0'; p++)
+		if (*p == '?' ? buf_put_str(&url, "%3F", err) < 0 : buf_put(&url, p, 1, err) < 0)
+			return NULL;
+	return buf_take_str(&url, err);
+}
 
 static void ask(struct node_search *s)
 {
@@ -244,7 +259,7 @@ static void ask(struct node_search *s)
 		return;
 	}
 	free(s->url);
-	s->url = path_printf(&err, "%s/v1/manifests/%s", origin(s), s->config->name);
+	s->url = make_url(s, &err);
 	s->status = 0;
 	s->origin_now = 0;
 	buf_clear(&s->text);
@@ -277,6 +292,7 @@ int node_search_new(struct event_base *base, const struct node_config *config,
 		.cache = cache,
 		.ops = *ops,
 		.pause_ms = PAUSE_MIN_MS,
+		.rounds = 1,
 		.failure = ERR_INIT};
 	s->min_serial = read_note(s, NULL, err);
 	s->timer = evtimer_new(base, on_timer, s);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* A node from its configuration to reads of its image, with an origin that comes and goes. */
+#include "fixture.h"
+
+static struct origin origin;
+
+static int set_up(void **state)
+{
+	(void)state;
+	origin_init(&origin);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	origin_done(&origin);
+	return 0;
+}
+
+static void check_state(const char *name, const char *text)
+{
+	AUTO_FREE char *path = path_printf(&fixture_err, "%s/state/%s", origin.dir, name);
+	AUTO_BUF bytes = {0};
+	must(fd_read_file(AT_FDCWD, path, 1 << 20, &bytes, &fixture_err));
+	assert_string_equal(buf_str(&bytes, &fixture_err), text);
+}
+
+static void serves_the_image(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	client_start(&c);
+	wait_ready(&c);
+	assert_int_equal(node_image_size(c.node), origin.image.len);
+	char hex[DIGEST_HEX_SIZE];
+	assert_string_equal(
+		node_identifier(c.node), digest_hex(&origin.manifest.catalog.digest, hex));
+	check_state("plan", "a plan\n");
+	check_state("db/db.sqlite", "a database");
+	check_state("db/schema", "10");
+	check_state("db/registration", "paths");
+	client_connect(&c);
+	/* Whole, by steps that lie across all borders, and again out of memory. */
+	for (uint64_t off = 0; off < origin.image.len; off += 200000)
+		client_check(&c, off,
+			(uint32_t)(origin.image.len - off < 200000 ? origin.image.len - off
+								   : 200000));
+	unsigned before = origin.object_requests;
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	assert_int_equal(origin.object_requests, before);
+	assert_int_equal(fake_swarm_log.serial, 7);
+	assert_true(fake_swarm_log.touches >= 10);
+	/* Tree, chunk table and chunks of the private one are wanted as such. */
+	assert_int_equal(fake_swarm_log.wants_private, 2 + 4);
+	client_done(&c);
+}
+
+static void answers_out_of_order(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	client_start(&c);
+	wait_ready(&c);
+	client_connect(&c);
+	client_check(&c, 4096, 4096);
+	origin.refuse = 503;
+	client_ask(&c, 1, 512 * 1024, 4096); /* nobody has it now */
+	client_ask(&c, 2, 4096, 4096);
+	uint8_t data[4096];
+	assert_int_equal(client_answer(&c), 2);
+	client_receive(&c, data, sizeof(data));
+	origin.refuse = 0;
+	assert_int_equal(client_answer(&c), 1);
+	client_receive(&c, data, sizeof(data));
+	assert_memory_equal(data, origin.image.data + 512 * 1024, sizeof(data));
+	client_done(&c);
+}
+
+static void forgets_reads_of_a_dead_connection(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	client_start(&c);
+	wait_ready(&c);
+	client_connect(&c);
+	origin.refuse = 503;
+	client_ask(&c, 1, 512 * 1024, 4096);
+	run_for(&origin, 50);
+	close(c.socket);
+	run_for(&origin, 50);
+	origin.refuse = 0;
+	client_connect(&c);
+	client_check(&c, 512 * 1024, 4096);
+	client_done(&c);
+}
+
+static void waits_for_its_origin(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	origin_down(&origin);
+	client_start(&c);
+	run_for(&origin, 600);
+	assert_false(c.ready || c.failed);
+	assert_string_equal(c.progress, "no origin answers");
+	origin_up(&origin);
+	wait_ready(&c);
+	client_done(&c);
+}
+
+static void waits_for_an_origin_in_trouble(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	origin.refuse = 503;
+	client_start(&c);
+	run_for(&origin, 600);
+	assert_false(c.ready || c.failed);
+	origin.refuse = 0;
+	wait_ready(&c);
+	client_done(&c);
+}
+
+static void check_fails(struct client *c, enum err_kind kind, const char *message, const char *hint)
+{
+	client_start(c);
+	assert_true(wait_for(&origin, &c->failed, PATIENCE_S));
+	char text[1024];
+	snprintf(text, sizeof(text), message, origin.url);
+	assert_string_equal(c->failure.hint, hint);
+	assert_err(&c->failure, kind, text);
+	client_stop(c);
+}
+
+static void says_what_waiting_does_not_mend(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	origin_issue(&origin, 7, time(NULL) - 7200, 3600);
+	client_start(&c);
+	assert_true(wait_for(&origin, &c.failed, PATIENCE_S));
+	assert_int_equal(c.failure.kind, ERR_UNTRUSTED);
+	client_stop(&c);
+
+	origin_issue(&origin, 7, time(NULL), 3600);
+	free(c.config.name);
+	c.config.name = strdup("other");
+	check_fails(&c, ERR_NOT_FOUND, "cannot get '%s/v1/manifests/other': there is none",
+		"the origin must serve a system by the name 'other'");
+	client_done(&c);
+}
+
+static void refuses_another_key(void **state)
+{
+	struct client c;
+	struct secret_key other = {0};
+	(void)state;
+	client_init(&c, &origin);
+	must(secret_key_generate("test-1", &other, &fixture_err));
+	must(secret_key_public(&other, &c.config.keys.items[0], &fixture_err));
+	client_start(&c);
+	assert_true(wait_for(&origin, &c.failed, PATIENCE_S));
+	assert_int_equal(c.failure.kind, ERR_UNTRUSTED);
+	char text[256];
+	snprintf(text, sizeof(text),
+		"origin '%s': manifest 'demo' has a wrong signature by the trusted key 'test-1'",
+		origin.url);
+	assert_string_equal(c.failure.msg, text);
+	client_done(&c);
+	secret_key_done(&other);
+}
+
+static void refuses_what_composes_to_something_else(void **state)
+{
+	struct client c;
+	(void)state;
+	AUTO_BUF bytes = {0};
+	client_init(&c, &origin);
+	origin.catalog.metadata.bytes[0] ^= 1;
+	must(catalog_encode(&origin.catalog, &bytes, &fixture_err));
+	blob_done(&origin.manifest.catalog);
+	origin.manifest.catalog = origin_object(&origin, bytes.data, bytes.len);
+	origin_issue(&origin, 8, time(NULL), 3600);
+	check_fails(&c, ERR_CORRUPT,
+		"system '/nix/store/demo': the composed image is not the one that was signed",
+		"origin and node must be of versions that compose alike");
+	client_done(&c);
+}
+
+static void goes_on_with_the_manifest_of_a_dead_node(void **state)
+{
+	struct client c;
+	char hex[DIGEST_HEX_SIZE];
+	(void)state;
+	client_init(&c, &origin);
+	client_start(&c);
+	wait_ready(&c);
+	digest_hex(&origin.manifest.catalog.digest, hex);
+	client_stop(&c);
+	/* Another generation is there by now, and ours has expired. */
+	AUTO_BUF bytes = {0};
+	origin_file(&origin, "zz", "more");
+	must(catalog_encode(&origin.catalog, &bytes, &fixture_err));
+	blob_done(&origin.manifest.catalog);
+	origin.manifest.catalog = origin_object(&origin, bytes.data, bytes.len);
+	origin_issue(&origin, 8, time(NULL), 3600);
+	c.config.resume = true;
+	client_start(&c);
+	wait_ready(&c);
+	assert_string_equal(node_identifier(c.node), hex);
+	assert_int_equal(fake_swarm_log.serial, 7);
+	client_stop(&c);
+	c.config.resume = false;
+	client_start(&c);
+	wait_ready(&c);
+	assert_string_not_equal(node_identifier(c.node), hex);
+	client_done(&c);
+}
+
+int main(int argc, char **argv)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(serves_the_image),
+		CASE(answers_out_of_order),
+		CASE(forgets_reads_of_a_dead_connection),
+		CASE(waits_for_its_origin),
+		CASE(waits_for_an_origin_in_trouble),
+		CASE(says_what_waiting_does_not_mend),
+		CASE(refuses_another_key),
+		CASE(refuses_what_composes_to_something_else),
+		CASE(goes_on_with_the_manifest_of_a_dead_node),
+	};
+	return TEST_MAIN(tests);
+}
