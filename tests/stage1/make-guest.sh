@@ -90,7 +90,7 @@ mksquashfs "$store" "$root/image.squashfs" -comp zstd -Xcompression-level 1 -all
 # The modules, what they need, and lists cut to that.
 modules=$root/lib/modules/$release
 mkdir -p "$modules"
-for module in squashfs overlay loop zram erofs virtio_pci virtio_blk; do
+for module in squashfs overlay loop zram erofs virtio_pci virtio_blk nbd; do
 	modprobe -d "$(readlink -f "$fixture/kernel-modules")" -S "$release" --show-depends "$module" 2> /dev/null || true
 done | awk '$1 == "insmod" { print $2 }' | sort -u | while read -r file; do
 	# Flat: the path inside does not matter, and fixtures may pack modules or not.
