@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel side of a network root. Every value here was tried out: docs/internals/nbd.md has the
- * reasons. It knows nothing of what is served.
+ * The kernel side of a network root. Every value here was tried out;
+ * docs/internals/netroot-processes.md has the reasons. It knows nothing of what is served.
  */
 #include "nbd/device.h"
 

@@ -6,12 +6,14 @@
 
 #include <sys/types.h>
 
+#define PROGRAM_FDS 3
+
 /*
- * Starts this program's own file once more, under `name` as its argv[0], with `control` and
- * `config` (which stay the caller's) as descriptors 3 and 4 and no other but the standard streams.
- * Works after the file was deleted, as long as /proc is there. ERR_IO; a failed exec ends the child
- * with 127.
+ * Starts this program's own file once more, under `name` as its argv[0], with fds[0] … (which stay
+ * the caller's; -1: none) as descriptors 3, 4 and 5, and no others but the standard streams. Works
+ * after the file was deleted, as long as /proc is there. ERR_IO; a failed exec ends the child with
+ * 127.
  */
-int program_start(const char *name, int control, int config, pid_t *ret_pid, struct err *err);
+int program_start(const char *name, const int fds[PROGRAM_FDS], pid_t *ret_pid, struct err *err);
 
 #endif

@@ -24,7 +24,8 @@ int supervisor_start(int config_fd, struct supervisor *ret, struct err *err)
 	if (control_pair(ends, err) < 0)
 		return -1;
 	AUTO_FD int ours = ends[0], theirs = ends[1];
-	if (program_start(SUPERVISOR_NAME, theirs, config_fd, &ret->pid, err) < 0)
+	const int fds[PROGRAM_FDS] = {theirs, config_fd, -1};
+	if (program_start(SUPERVISOR_NAME, fds, &ret->pid, err) < 0)
 		return -1;
 	ret->control = TAKE_FD(ours);
 	return 0;

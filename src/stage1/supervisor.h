@@ -20,6 +20,9 @@
 /* Descriptors that both programs find open. */
 #define SUPERVISOR_CONTROL_FD 3 /* to who started it */
 #define SUPERVISOR_CONFIG_FD 4  /* the node's configuration, a file to be read with pread() */
+/* Of the node only: the network namespace of all nodes (net/net.h), which outlives each; not open
+ * where none can be made. */
+#define SUPERVISOR_NAMESPACE_FD 5
 
 #define SUPERVISOR_DEVICE "/dev/nbd0"
 

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "nbd/device.h"
+#include "net/net.h"
 #include "stage1/guard.h"
 #include "stage1/kmsg.h"
 #include "stage1/program.h"
@@ -34,7 +35,8 @@
 struct watch {
 	int stage1; /* -1 once stage 1 is no more */
 	int config;
-	int control; /* of the node; -1: none runs */
+	int namespace; /* of the nodes; -1: none could be made */
+	int control;   /* of the node; -1: none runs */
 	int pidfd;
 	pid_t pid;
 	int64_t began_ms;
@@ -83,7 +85,8 @@ static int start_node(struct watch *watch, struct err *err)
 	if (control_pair(ends, err) < 0)
 		return -1;
 	AUTO_FD int ours = ends[0], theirs = ends[1];
-	if (program_start(NODE_NAME, theirs, watch->config, &watch->pid, err) < 0)
+	const int fds[PROGRAM_FDS] = {theirs, watch->config, watch->namespace};
+	if (program_start(NODE_NAME, fds, &watch->pid, err) < 0)
 		return -1;
 	watch->pidfd = (int)syscall(SYS_pidfd_open, watch->pid, 0); /* Linux 5.3 */
 	if (watch->pidfd < 0) {
@@ -288,6 +291,7 @@ int supervisor_main(void)
 	struct err err = ERR_INIT;
 	struct watch watch = {.stage1 = SUPERVISOR_CONTROL_FD,
 		.config = SUPERVISOR_CONFIG_FD,
+		.namespace = -1,
 		.control = -1,
 		.pidfd = -1,
 		.began_ms = now_ms(),
@@ -298,6 +302,9 @@ int supervisor_main(void)
 		tell_failure(&watch, &err);
 		return 1;
 	}
+	/* Without one the nodes share the machine's. */
+	if (net_namespace_new(&watch.namespace, &err) < 0)
+		log_ignored(&err);
 	while (!watch.quit)
 		turn(&watch);
 	end(&watch);

@@ -15,7 +15,8 @@ FUNCTION_LINES = 100
 PARAMETERS = 6
 
 # Folders that also link into stage 1, where there are no threads, no NSS and no dynamic loader.
-STATIC = {"base", "nix", "tree", "plan", "manifest", "image", "http", "nbd", "cache", "stage1"}
+STATIC = {"base", "nix", "tree", "plan", "manifest", "image", "http", "nbd", "cache", "swarm", "net",
+          "node", "stage1"}
 STATIC_BANNED = {"pthread.h", "netdb.h", "pwd.h", "grp.h", "dlfcn.h", "threads.h"}
 
 BANNED = {
