@@ -138,13 +138,24 @@ void lease_drop(struct lease *lease, uint64_t who)
 		*holder = (struct holder){0};
 }
 
-struct holder *lease_pick(struct lease *lease, lease_rank_fn *rank, void *data)
+/* Whether the holder gets it, by whatever way, from `from`: then `from` cannot get it there. */
+static bool descends(struct lease *lease, const struct holder *holder, uint64_t from)
+{
+	for (size_t i = 0; holder != NULL && i < LEASE_HOLDERS; i++) {
+		if (holder->who == from || holder->parent == from)
+			return true;
+		holder = lease_holder(lease, holder->parent);
+	}
+	return false;
+}
+
+struct holder *lease_pick(struct lease *lease, uint64_t asker, lease_rank_fn *rank, void *data)
 {
 	struct holder *best = NULL;
 	uint64_t best_rank = 0;
 	for (size_t i = 0; i < LEASE_HOLDERS; i++) {
 		struct holder *holder = &lease->holders[i];
-		if (holder->who == 0)
+		if (holder->who == 0 || descends(lease, holder, asker))
 			continue;
 		uint64_t r = rank(holder->who, data);
 		if (r == UINT64_MAX)

@@ -54,11 +54,12 @@ struct holder *lease_add(struct lease *lease, uint64_t who, uint64_t parent);
 void lease_drop(struct lease *lease, uint64_t who);
 
 /*
- * Whom to send somebody to: of the holders that `rank` does not refuse (UINT64_MAX), one that has
- * been sent fewer than LEASE_FANOUT, of these the one with the smallest rank; else the one that has
- * been sent the fewest. NULL: nobody is left.
+ * Whom to send `asker` to: nobody who was sent to it before, even by way of others; of the holders
+ * that `rank` does not refuse (UINT64_MAX), one that has been sent fewer than LEASE_FANOUT, of
+ * these the one with the smallest rank; else the one that has been sent the fewest. NULL: nobody is
+ * left.
  */
 typedef uint64_t lease_rank_fn(uint64_t who, void *data);
-struct holder *lease_pick(struct lease *lease, lease_rank_fn *rank, void *data);
+struct holder *lease_pick(struct lease *lease, uint64_t asker, lease_rank_fn *rank, void *data);
 
 #endif

@@ -244,7 +244,7 @@ static void request_item(
 	}
 	if (!force && link->force_tokens < FORCE_TOKENS)
 		link->force_tokens++;
-	struct holder *holder = lease_pick(lease, rank, link);
+	struct holder *holder = lease_pick(lease, link->who, rank, link);
 	if (holder == NULL) {
 		give(link, id, chunk, flags, lease);
 		return;

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SWARM_ENGINE_PARTS_H
+#define SWARM_ENGINE_PARTS_H
+
+/*
+ * What the files of the engine share: engine.c (wants, clock, reports), engine_peers.c (members and
+ * links), engine_source.c (whom to ask), engine_fetch.c (asking, and what comes of it) and
+ * engine_give.c (what others ask of us).
+ */
+
+#include "swarm/engine.h"
+#include "swarm/leases.h"
+#include "swarm/rendezvous.h"
+#include "swarm/uploads.h"
+
+#define PEER_HEADS 1024  /* of the hash table of peers */
+#define FETCH_HEADS 4096 /* of the hash table of fetches */
+#define TRIED_MAX 24     /* sources of one round: homes, look-asides, named ones, origins */
+
+/* Somebody to get chunks from: a node or an origin. Never freed while the engine lives, so leases
+ * and lists of what was tried may name it by its pointer. */
+struct peer {
+	struct peer *hash_next, *next;
+	struct member member;
+	int origin;     /* its place in the list of origins; -1: a node */
+	bool is_member; /* of the swarm, as far as we know; else it only has a link */
+	bool older;     /* was a member before us */
+	bool mirror;    /* an origin that is a plain web server */
+	bool banned;
+	struct engine_link *link; /* for our requests, maybe still being dialled; or NULL */
+	uint64_t quarantine_us;   /* not used before */
+	unsigned failures;        /* in a row */
+	unsigned corrupt;         /* chunks that were not what they should be */
+	uint64_t unreachable_us;  /* when dialling it failed last; 0: never since it worked */
+};
+
+struct engine_link {
+	struct engine *engine;
+	void *user;
+	struct engine_link *prev, *next;
+	struct peer *peer; /* NULL: it has not said who it is */
+	bool up;
+	bool accepted;
+	bool is_silent; /* has not said a thing since it was asked */
+	uint64_t opened_us, heard_us, used_us;
+	uint32_t next_id;
+	struct attempt *attempts;
+	struct upload_queue queue;
+	struct give *gives;
+	/* Requests that were decided on and are sent together. */
+	struct message batch;
+};
+
+struct engine_want {
+	struct engine_want *next;
+	struct fetch *fetch;
+	enum swarm_priority priority;
+	void *user;
+};
+
+/* One source that is being asked for a chunk. */
+struct attempt {
+	struct attempt *next; /* of the link */
+	struct fetch *fetch;
+	struct engine_link *link;
+	uint32_t id;
+	uint8_t flags;
+	bool hedge;
+	struct engine_body *body; /* NULL before the first part */
+	uint32_t received;
+	uint64_t began_us, first_us, progress_us;
+};
+
+/* One chunk that is wanted, by us or by somebody whom we serve. */
+struct fetch {
+	struct fetch *hash_next;
+	struct fetch *prev, *next; /* in its list: idle by priority, or active */
+	struct engine *engine;
+	struct chunk chunk;
+	enum swarm_priority priority;
+	bool active;
+	struct engine_want *wants;
+	struct give *gives;
+	struct attempt *lead, *hedge;
+	struct peer *tried[TRIED_MAX];
+	unsigned tried_len;
+	unsigned asides;    /* looked aside in this round */
+	struct peer *named; /* whom to ask next, since somebody said so */
+	struct peer *namer; /* who did; asked again when `named` fails */
+	unsigned forces;
+	unsigned rounds;    /* all sources failed, so often */
+	uint64_t retry_us;  /* idle until then */
+	uint64_t wanted_us; /* since when */
+};
+
+/* A chunk on its way to a link. */
+struct give {
+	struct upload upload; /* first: the scheduler hands this back */
+	struct chunk chunk;
+	struct engine_link *link;
+	struct give *next;       /* of the link */
+	struct give *fetch_next; /* of the fetch */
+	struct fetch *fetch;     /* that it waits for, or NULL */
+	struct engine_body *body;
+	uint64_t ticket; /* of the cache's look-up; 0: none */
+	uint8_t flags;
+	bool leased;
+};
+
+struct engine {
+	struct engine_params params;
+	char *system, *version;
+	const struct engine_ops *ops;
+	void *data;
+	uint64_t now_us; /* of the event that is being handled */
+	uint64_t due_us; /* before this nothing is late */
+	bool dirty;      /* something may be started */
+	uint64_t random;
+
+	struct peer *peers, *peer_heads[PEER_HEADS];
+	VEC(struct peer *) origins;
+	size_t peers_len;
+	unsigned members_len, inventories;
+	struct homes homes;
+	bool homes_stale;
+	struct engine_link *links;
+	unsigned links_len;
+	uint8_t token[16], token_before[16];
+	bool has_token;
+	struct peer *tracker; /* the origin that we joined, or NULL */
+	uint64_t tracker_instance, epoch;
+	uint64_t heartbeat_us, next_heartbeat_us, last_heartbeat_us;
+	uint64_t housekeeping_us;
+	uint64_t origin_dial_us; /* how long it took */
+
+	struct fetch *fetch_heads[FETCH_HEADS];
+	struct fetch *idle[SWARM_PRIORITIES], *idle_last[SWARM_PRIORITIES];
+	struct fetch *active, *active_last;
+	unsigned idle_len[SWARM_PRIORITIES], active_len[SWARM_PRIORITIES];
+	unsigned resting;                   /* idle ones that wait for their next round */
+	uint64_t active_bytes;              /* of active fetches that are no demands */
+	uint64_t rate, rate_bytes, rate_us; /* bytes a second lately; of this interval; its begin */
+	int hedge_tokens;                   /* in hundredths */
+	unsigned latency[SWARM_BINS], latency_len; /* of demands, lately */
+
+	struct uploads uploads;
+	struct leases leases;
+	unsigned gives_len;
+	uint64_t next_ticket;
+
+	char step[64];
+	unsigned percent;
+	bool news; /* for the next heartbeat, which may come early */
+	uint64_t counters[LINK_COUNTERS];
+	chunks touches;
+	struct swarm_stat stat;
+};
+
+/* engine_peers.c */
+struct peer *engine_peer_find(struct engine *engine, const struct node_id *id);
+struct peer *engine_peer_get(struct engine *engine, const struct node_id *id); /* or NULL: memory */
+bool engine_is_self(const struct engine *engine, const struct peer *peer);
+/* May be asked now. */
+bool engine_usable(const struct engine *engine, const struct peer *peer);
+/* Others may be told to ask it. */
+bool engine_dialable(const struct engine *engine, const struct peer *peer);
+/* Its link, dialled when there is none; NULL: no memory. */
+struct engine_link *engine_link_to(struct engine *engine, struct peer *peer);
+void engine_send(struct engine_link *link, const struct message *message);
+/* It failed us: not used for a while, twice as long each time. */
+void engine_quarantine(struct engine *engine, struct peer *peer);
+void engine_ban(struct engine *engine, struct peer *peer);
+void engine_set_member(struct engine *engine, const struct member *member, bool older);
+void engine_unset_member(struct engine *engine, const struct node_id *id);
+const struct homes *engine_homes(struct engine *engine);
+void engine_join(struct engine *engine, struct engine_link *link);
+int engine_hello(struct engine_link *link, const struct message *message, struct err *err);
+void engine_welcome(struct engine_link *link, const struct message *message);
+void engine_members(struct engine *engine, const struct message *message);
+void engine_housekeeping(struct engine *engine);
+void engine_link_close(struct engine_link *link); /* what it was good for fails over */
+void engine_links_free(struct engine *engine);
+
+/* engine_source.c: whom to ask next, with which flags; NULL: nobody is left in this round. */
+struct peer *engine_source(struct fetch *fetch, uint8_t *ret_flags);
+bool engine_tried(const struct fetch *fetch, const struct peer *peer);
+
+/* engine_fetch.c */
+struct fetch *engine_fetch_find(struct engine *engine, const struct digest *chunk);
+struct fetch *engine_fetch_get(
+	struct engine *engine, const struct chunk *chunk, enum swarm_priority priority);
+void engine_fetch_raise(struct fetch *fetch, enum swarm_priority priority);
+/* Somebody else waits for it: before our own ones of its priority. */
+void engine_fetch_hurry(struct fetch *fetch);
+/* Ends it when nobody wants it any more. */
+void engine_fetch_release(struct fetch *fetch);
+void engine_fetch_free(struct fetch *fetch);
+void engine_schedule(struct engine *engine);
+void engine_timeouts(struct engine *engine);
+void engine_flush(struct engine_link *link);
+struct attempt *engine_attempt_find(const struct engine_link *link, uint32_t id);
+void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint32_t len);
+/* The source did not deliver: another one is next. */
+void engine_attempt_failed(struct attempt *attempt);
+void engine_ask(struct attempt *attempt, const struct message *message);
+void engine_fail(struct attempt *attempt, enum fail_reason reason, uint32_t retry_ms);
+
+/* engine_give.c */
+void engine_request(struct engine_link *link, const struct message *message);
+void engine_cancel(struct engine_link *link, uint32_t id);
+void engine_give_free(struct give *give);
+/* The fetch's lead has another body or got further: its gives go on with that. */
+void engine_gives_follow(struct fetch *fetch);
+/* It has the verified chunk. */
+void engine_gives_complete(struct fetch *fetch, struct engine_body *body);
+uint64_t engine_pump(struct engine *engine);
+
+/* engine.c */
+uint64_t engine_random(struct engine *engine);
+static inline void engine_due(struct engine *engine, uint64_t at_us)
+{
+	if (at_us < engine->due_us)
+		engine->due_us = at_us;
+}
+
+#endif
