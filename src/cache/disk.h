@@ -47,7 +47,8 @@ struct writer {
 	uint64_t pending_bytes, pending_max;
 	bool busy;
 	bool is_full_disk; /* ENOSPC: zones never written stay so */
-	bool said;         /* logged why nothing is written */
+	unsigned full_errors;
+	bool said; /* logged why nothing is written */
 	bool unsynced;
 	uint32_t active, resume, victim; /* zones, or INDEX_NONE */
 	uint32_t copied_bytes;           /* out of the victim */
@@ -75,6 +76,7 @@ struct disk {
 	unsigned errors; /* reads in a row that failed */
 	bool stalled;    /* a read was too late, and no answer has come since */
 	bool said;       /* logged why there is no disk */
+	bool said_again; /* and that there is one again */
 	bool read_only;
 	bool note_busy;
 	uint8_t payload[HELPER_PAYLOAD_MAX];

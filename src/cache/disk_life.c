@@ -69,7 +69,7 @@ void disk_fail(struct disk *disk, const char *why)
 {
 	uint64_t now = disk_now_ms();
 	if (disk->state == DISK_UP && now - disk->started_ms > STEADY_MS) {
-		disk->said = false;
+		disk->said = disk->said_again = false;
 		disk->backoff_ms = (uint64_t)disk->read_ms * BACKOFF_FACTOR;
 	}
 	if (!disk->said)
@@ -130,8 +130,9 @@ static void learn_end(struct disk *disk, const struct helper_answer *answer)
 		if (disk->index.zones[i].sequence > newest)
 			newest = disk->index.zones[i].sequence;
 	}
-	if (disk->said)
+	if (disk->said && !disk->said_again)
 		log_info("using the cache '%s' again", disk->path);
+	disk->said_again = disk->said;
 	disk->state = DISK_UP;
 	index_pin(&disk->index, &disk->pins);
 	writer_begin(disk, newest);

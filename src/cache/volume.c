@@ -196,9 +196,13 @@ int volume_copy(struct volume *volume, uint64_t from, uint64_t to,
 
 int volume_begin_zone(struct volume *volume, uint32_t zone, struct err *err)
 {
-	uint64_t end = zone_off(volume, zone) + volume->zone_bytes;
+	uint64_t begin = zone_off(volume, zone), end = begin + volume->zone_bytes;
 	if (volume_sync(volume, err) < 0)
 		return -1;
+	/* A file is full here or nowhere within the zone. Partitions have no such call. */
+	if (!volume->read_only && fallocate(volume->fd, 0, (off_t)begin, volume->zone_bytes) < 0 &&
+		(errno == ENOSPC || errno == EDQUOT))
+		return err_sys(err, "cannot write to the cache");
 	memset(volume->buffer, 0, LAYOUT_BLOCK);
 	return write_at(volume, volume->buffer, LAYOUT_BLOCK, end - LAYOUT_BLOCK, err);
 }

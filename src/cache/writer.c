@@ -14,6 +14,7 @@
 
 #define OFF_FIRST_MS 30000u
 #define OFF_MAX_MS 600000u
+#define FULL_ERRORS 4u /* in a row, until a full disk is no better than a broken one */
 /* A summary is one packet, and so is what the helper tells of a zone at the start. */
 #define ZONE_RECORDS_MAX (HELPER_ENTRIES_MAX - 1)
 _Static_assert(sizeof(struct helper_entry) == LAYOUT_ENTRY, "they hold the same");
@@ -231,13 +232,15 @@ static void written(struct disk *disk, const struct layout_record *record, uint6
 	disk->writer.unsynced = true;
 	disk->writer.written_ms = disk_now_ms();
 	disk->writer.off_ms = OFF_FIRST_MS;
+	disk->writer.full_errors = 0;
 }
 
-/* A full disk first means: go on with the zones that are there. Else writing pauses. */
+/* A full disk means: go on with the zones that are there. Else writing pauses. */
 static void failed(struct disk *disk, int errnum)
 {
 	struct writer *writer = &disk->writer;
-	bool is_full = (errnum == ENOSPC || errnum == EDQUOT) && !writer->is_full_disk;
+	bool is_full =
+		(errnum == ENOSPC || errnum == EDQUOT) && ++writer->full_errors < FULL_ERRORS;
 	if (!writer->said)
 		log_warning("cannot write to the cache '%s': %s, using what is there", disk->path,
 			strerror(errnum));
