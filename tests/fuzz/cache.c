@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whatever bytes a cache's disk holds, it opens or is refused, and what a read gives is what its
+ * digest names. The input is the first block, a note's slot (two blocks), a zone's begin and, as
+ * its last block, the zone's end.
+ */
+#include "target.h"
+
+#include "cache/volume.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ZONES 4u
+#define HEAD_BLOCKS 3u
+
+static void expect(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+static size_t min_size(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Takes up to `size` bytes off the input and puts them at `off`. */
+static void place(int fd, const uint8_t **data, size_t *left, size_t size, uint64_t off)
+{
+	size = min_size(size, *left);
+	expect(pwrite(fd, *data, size, (off_t)off) == (ssize_t)size);
+	*data += size;
+	*left -= size;
+}
+
+struct claims {
+	struct volume *volume;
+	uint32_t zone;
+	size_t count;
+	struct {
+		struct layout_record record;
+		uint32_t block;
+	} list[64];
+};
+
+static int claim(const uint8_t *key, uint32_t block, uint32_t len, void *data, struct err *err)
+{
+	(void)err;
+	struct claims *claims = data;
+	expect(len > 0 && len <= CHUNK_MAX);
+	expect((uint64_t)block * LAYOUT_BLOCK + layout_record_size(len) <=
+		claims->volume->zone_bytes);
+	if (claims->count < 64) {
+		claims->list[claims->count].record.len = len;
+		memcpy(claims->list[claims->count].record.digest.bytes, key, CACHE_KEY_SIZE);
+		claims->list[claims->count++].block = block;
+	}
+	return 0;
+}
+
+static void read_zone(struct volume *volume, uint32_t zone)
+{
+	struct err err = ERR_INIT;
+	struct claims claims = {.volume = volume, .zone = zone};
+	struct volume_zone found;
+	expect(volume_scan(volume, zone, claim, &claims, &found, &err) == 0);
+	expect(found.used <= volume->zone_bytes);
+	for (size_t i = 0; i < claims.count; i++) {
+		const uint8_t *bytes;
+		const struct layout_record *record = &claims.list[i].record;
+		uint64_t block =
+			(uint64_t)zone * (volume->zone_bytes / LAYOUT_BLOCK) + claims.list[i].block;
+		int r = volume_read(volume, block, record, &bytes, &err);
+		expect(r >= 0);
+		if (r == 0) {
+			struct digest digest = digest_of(bytes, record->len);
+			expect(memcmp(digest.bytes, record->digest.bytes, CACHE_KEY_SIZE) == 0);
+		}
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static int fd = -1;
+	struct err err = ERR_INIT;
+	struct volume volume;
+	struct layout_note note;
+	char path[64];
+	if (fd < 0)
+		fd = memfd_create("cache", MFD_CLOEXEC);
+	uint64_t whole = LAYOUT_ZONES_OFF + ZONES * LAYOUT_ZONE_MIN;
+	expect(ftruncate(fd, 0) == 0 && ftruncate(fd, (off_t)whole) == 0);
+	size_t tail = size > LAYOUT_BLOCK * (HEAD_BLOCKS + 1) ? LAYOUT_BLOCK : 0;
+	size_t left = size - tail;
+	const uint8_t *at = data;
+	place(fd, &at, &left, LAYOUT_BLOCK, 0);
+	place(fd, &at, &left, LAYOUT_BLOCK * 2, LAYOUT_NOTES_OFF);
+	place(fd, &at, &left, LAYOUT_ZONE_MIN, LAYOUT_ZONES_OFF);
+	left = tail;
+	place(fd, &at, &left, tail, LAYOUT_ZONES_OFF + LAYOUT_ZONE_MIN - tail);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (volume_open(path, whole, &volume, &err) < 0) {
+		expect(err.msg[0] != '\0');
+		return 0;
+	}
+	expect(volume.zone_count >= LAYOUT_ZONES_MIN);
+	if (volume_note(&volume, 0, &note, &err) == 1)
+		expect(note.len <= LAYOUT_NOTE_MAX && strlen(note.name) < sizeof(note.name));
+	for (uint32_t zone = 0; zone < volume.zone_count; zone++)
+		read_zone(&volume, zone);
+	volume_done(&volume);
+	return 0;
+}
