@@ -53,6 +53,7 @@ static void end_exchange(struct http_connection *c, const char *failure)
 	if (config->done != NULL && x->request.path != NULL)
 		config->done(x, &outcome, config->data);
 	c->answered = true;
+	http_connection_end_turns(c);
 	http_connection_close_file(c);
 	http_body_release(x->body);
 	http_request_done(&x->request);
@@ -132,8 +133,10 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
 		http_connection_cut(c, err.msg);
 		return;
 	}
-	if (r == 0)
+	if (r == 0) {
+		http_connection_await_turn(c);
 		return;
+	}
 	if (c->upgraded != NULL) {
 		hand_over(c);
 		return;
@@ -184,7 +187,7 @@ static void begin_writing(struct http_connection *c)
 {
 	c->state = HTTP_STATE_WRITING;
 	event_del(c->readable);
-	event_add(c->writable, NULL);
+	http_connection_begin_turns(c);
 	set_deadline(c, limits(c)->stall_ms);
 }
 
@@ -346,15 +349,16 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 		process(c);
 }
 
-/* True when the client acknowledged enough since the last look. */
+/* True when the client acknowledged enough since the last look, or had to wait for us. */
 static bool progresses(struct http_connection *c)
 {
 	int unacked = 0;
 	if (ioctl(c->fd, SIOCOUTQ, &unacked) < 0)
 		return false;
 	uint64_t taken = c->queued - (uint64_t)unacked;
-	bool enough = taken - c->taken >= limits(c)->stall_bytes;
+	bool enough = taken - c->taken >= limits(c)->stall_bytes || c->starved;
 	c->taken = taken;
+	c->starved = c->paced && c->allowance == 0; /* waits at this moment */
 	return enough;
 }
 
@@ -408,6 +412,7 @@ struct http_connection *http_connection_new(
 	else if (peer->sa_family == AF_INET)
 		inet_ntop(AF_INET, &((const struct sockaddr_in *)peer)->sin_addr, c->peer,
 			sizeof(c->peer));
+	http_connection_pace(c, peer);
 	int unsent = UNSENT_BYTES;
 	(void)setsockopt(take_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)); /* a
 		saving only */

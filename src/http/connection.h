@@ -5,6 +5,7 @@
 /* One client of a server: what server.c and connection.c share, and nobody else needs. */
 
 #include "base/buf.h"
+#include "http/pacer.h"
 #include "http/response.h"
 #include "http/server.h"
 
@@ -52,8 +53,13 @@ struct http_connection {
 	/* The file that is being sent from, opened when its piece comes up. */
 	int file;
 	const char *file_path; /* the piece's pointer */
-	uint64_t queued;       /* bytes given to the kernel in all */
-	uint64_t taken;        /* bytes the client had acknowledged at the last look */
+	/* The answer's body in turns with others', when the server has a pacer. */
+	struct pacer_client turns;
+	bool paced;         /* it waits for turns */
+	bool starved;       /* waited for one since the last look at its progress */
+	uint64_t allowance; /* bytes of turns that it has not sent */
+	uint64_t queued;    /* bytes given to the kernel in all */
+	uint64_t taken;     /* bytes the client had acknowledged at the last look */
 };
 
 TAILQ_HEAD(http_connections, http_connection);
@@ -77,6 +83,15 @@ int http_connection_open(
 void http_connection_close_file(struct http_connection *connection);
 /* Sends what the socket takes now: 1 when the answer is out, 0 when there is more for later. */
 int http_connection_send(struct http_connection *connection, struct err *err);
+
+/* The client is at this address: whose turns it gets. */
+void http_connection_pace(struct http_connection *connection, const struct sockaddr *peer);
+/* An answer begins: sends from the loop, at once or when its turn comes. */
+void http_connection_begin_turns(struct http_connection *connection);
+/* Waits for the next turn when this one is used up. */
+void http_connection_await_turn(struct http_connection *connection);
+/* The answer ended: gives back what it did not use. */
+void http_connection_end_turns(struct http_connection *connection);
 
 /* For connection.c: what the server is, and that a connection is gone. */
 struct event_base *http_server_base(const struct http_server *server);

@@ -8,11 +8,14 @@
 #include "base/fd.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+/* Answers up to this size do not wait for a turn: a status is wanted most when much is going on. */
+#define UNPACED_BYTES 4096
 /* What one turn of the loop may send to one client before the others get theirs. */
 #define TURN_BYTES ((uint64_t)1 << 20)
 
@@ -94,7 +97,7 @@ int http_connection_send(struct http_connection *c, struct err *err)
 		x->head_sent += (size_t)n;
 		c->queued += (uint64_t)n;
 	}
-	uint64_t turn = TURN_BYTES;
+	uint64_t turn = c->paced && c->allowance < TURN_BYTES ? c->allowance : TURN_BYTES;
 	while (x->body_sent < x->body_len && turn > 0) {
 		struct http_piece piece;
 		uint64_t n = 0;
@@ -105,6 +108,54 @@ int http_connection_send(struct http_connection *c, struct err *err)
 		x->body_sent += n;
 		c->queued += n;
 		turn -= n;
+		if (c->paced)
+			c->allowance -= n;
 	}
 	return x->body_sent == x->body_len;
+}
+
+static void on_turn(struct pacer_client *turns, uint32_t bytes)
+{
+	struct http_connection *c =
+		(struct http_connection *)((char *)turns - offsetof(struct http_connection, turns));
+	c->allowance += bytes;
+	event_add(c->writable, NULL);
+}
+
+void http_connection_pace(struct http_connection *c, const struct sockaddr *peer)
+{
+	pacer_client_init(&c->turns, peer, on_turn);
+}
+
+void http_connection_begin_turns(struct http_connection *c)
+{
+	struct pacer *pacer = http_server_config(c->server)->pacer;
+	uint64_t len = c->exchange.body_len;
+	c->paced = pacer != NULL && len > UNPACED_BYTES;
+	if (c->paced)
+		http_connection_await_turn(c);
+	else
+		event_add(c->writable, NULL);
+	if (pacer != NULL && !c->paced)
+		pacer_spend(pacer, len);
+}
+
+void http_connection_await_turn(struct http_connection *c)
+{
+	if (!c->paced || c->allowance > 0)
+		return;
+	event_del(c->writable);
+	c->starved = true;
+	pacer_wait(http_server_config(c->server)->pacer, &c->turns);
+}
+
+void http_connection_end_turns(struct http_connection *c)
+{
+	struct pacer *pacer = http_server_config(c->server)->pacer;
+	if (c->paced) {
+		pacer_leave(pacer, &c->turns);
+		pacer_return(pacer, c->allowance);
+	}
+	c->paced = c->starved = false;
+	c->allowance = 0;
 }

@@ -18,6 +18,7 @@
 
 struct event_base;
 struct http_server;
+struct pacer;
 
 /* One request and what is answered to it. Ends when its `done` was called. */
 struct http_exchange;
@@ -57,6 +58,8 @@ struct http_server_config {
 	void (*done)(
 		struct http_exchange *exchange, const struct http_outcome *outcome, void *data);
 	void *data;
+	/* Bodies share this limit, borrowed, with whatever else has it; NULL: no limit. */
+	struct pacer *pacer;
 };
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A mirror over a real server on loopback that serves objects, and does what it is told to. */
+/* A mirror over a real server on loopback that serves objects, and does as told. */
 #include "swarm/mirror.h"
 
 #include "base/buf.h"
@@ -447,12 +447,11 @@ static void freed_in_callback(void **state)
 static void raw_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
 	int len, void *data)
 {
-	(void)listener;
+	(void)l;
 	(void)addr;
 	(void)len;
 	const char *text = data;
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	/* left open: the client closes */
 }
 
 /* A server that knows no ranges gives small objects whole. */
