@@ -447,7 +447,7 @@ static void freed_in_callback(void **state)
 static void raw_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
 	int len, void *data)
 {
-	(void)l;
+	(void)listener;
 	(void)addr;
 	(void)len;
 	const char *text = data;
