@@ -18,6 +18,7 @@
 #include "stage1/modprobe.h"
 #include "stage1/modules.h"
 #include "stage1/mounts.h"
+#include "stage1/netroot.h"
 #include "stage1/rescue.h"
 #include "stage1/root.h"
 #include "stage1/swap.h"
@@ -34,6 +35,7 @@
 
 #define PLAN_FILE "/snowboot/plan"
 #define PLAN_MAX ((size_t)64 << 20) /* bytes */
+#define NBD_ALONE "nbd.nbds_max=1"  /* of sixteen devices fifteen would appear for nothing */
 #define JOIN_MS 2000                /* for the driver that is being loaded at the hand-over */
 #define SETTLE_MS 10000             /* for `auto` swap: drivers of the first walk */
 #define SWAP_MS 10000               /* for named swap, unless snowboot.swap_timeout= */
@@ -45,6 +47,9 @@ struct boot {
 	struct modules modules;
 	struct hardware hardware;
 	struct timeline timeline;
+	bool has_netroot; /* the image comes over the network */
+	struct netroot netroot;
+	char *copy; /* of the image, in memory; NULL: where the plan says */
 };
 
 /* /dev/console may be missing or closed when we start; nothing must land on fd 0 to 2 by accident.
@@ -68,8 +73,10 @@ static void open_stdio(void)
 
 static void warn_of_unknown_parameters(const struct cmdline *cmdline)
 {
-	static const char *const known[] = {"snowboot.check", "snowboot.etc", "snowboot.root_size",
-		"snowboot.swap", "snowboot.swap_timeout"};
+	static const char *const known[] = {"snowboot.cache", "snowboot.check", "snowboot.complete",
+		"snowboot.etc", "snowboot.net", "snowboot.origin", "snowboot.peers",
+		"snowboot.root", "snowboot.root_size", "snowboot.site", "snowboot.swap",
+		"snowboot.swap_timeout", "snowboot.vlan"};
 	for (size_t i = 0; i < cmdline->words.len; i++) {
 		const char *word = cmdline->words.items[i];
 		bool ours = strncmp(word, "snowboot.", 9) == 0, found = false;
@@ -89,14 +96,14 @@ static int read_cmdline(struct boot *boot, struct err *err)
 	if (cmdline_parse(text, &boot->cmdline, err) < 0)
 		return -1;
 	warn_of_unknown_parameters(&boot->cmdline);
-	return 0;
+	return strvec_push(&boot->cmdline.words, NBD_ALONE, err);
 }
 
-static int read_plan(struct boot *boot, struct err *err)
+static int read_plan(struct boot *boot, const char *path, struct err *err)
 {
-	ERR_SCOPE(err, "cannot read the hand-over plan '%s'", PLAN_FILE);
+	ERR_SCOPE(err, "cannot read the hand-over plan '%s'", path);
 	AUTO_BUF text = {0};
-	if (fd_read_file(AT_FDCWD, PLAN_FILE, PLAN_MAX, &text, err) < 0)
+	if (fd_read_file(AT_FDCWD, path, PLAN_MAX, &text, err) < 0)
 		return -1;
 	plan_done(&boot->plan);
 	return plan_decode((const char *)text.data, text.len, &boot->plan, err);
@@ -115,9 +122,29 @@ static int read_modules(struct boot *boot, struct err *err)
 static int check(struct boot *boot, struct err *err)
 {
 	enum check_level level;
+	timeline_begin(&boot->timeline, "check");
 	if (check_level_parse(cmdline_get(&boot->cmdline, "snowboot.check"), &level, err) < 0)
 		return -1;
 	return check_image(&boot->plan, boot->plan.image, level, err);
+}
+
+/* Over the network: a device that can be read, the plan, and for --root ram a copy in memory. */
+static int get_image(struct boot *boot, struct err *err)
+{
+	const struct netroot_env env = {.cmdline = &boot->cmdline,
+		.modules = &boot->modules,
+		.hardware = &boot->hardware,
+		.timeline = &boot->timeline};
+	const char *root = cmdline_get(&boot->cmdline, "snowboot.root");
+	bool in_ram = root != NULL && strcmp(root, "ram") == 0;
+	if (root != NULL && !in_ram && strcmp(root, "net") != 0)
+		return err_raise(err, ERR_USAGE, "snowboot.root takes net or ram, not '%s'", root);
+	boot->netroot = NETROOT_INIT;
+	if (netroot_attach(&env, &boot->netroot, err) < 0 || read_plan(boot, NETROOT_PLAN, err) < 0)
+		return -1;
+	if (!in_ram)
+		return 0;
+	return netroot_copy(&env, &boot->netroot, boot->plan.image_size, &boot->copy, err);
 }
 
 /* Swap is a help and no need: whatever is wrong with it is said, and the boot goes on. */
@@ -162,6 +189,8 @@ static int hand_over(struct boot *boot, struct err *err)
 	if (init_find(&boot->plan, &boot->cmdline, ROOT, &init, err) < 0)
 		return -1;
 	const char *etc = cmdline_get(&boot->cmdline, "snowboot.etc");
+	if (boot->has_netroot)
+		netroot_prepare_system(&boot->netroot, ROOT, &boot->plan);
 	const struct handover handover = {
 		.plan = &boot->plan,
 		.init = &init,
@@ -173,6 +202,8 @@ static int hand_over(struct boot *boot, struct err *err)
 	timeline_begin(&boot->timeline, "activate");
 	if (handover_prepare(&handover, &program, err) < 0)
 		return -1;
+	if (boot->has_netroot)
+		netroot_finish_system(&boot->netroot, ROOT);
 	timeline_begin(&boot->timeline, "drivers");
 	hardware_join(&boot->hardware, JOIN_MS);
 	timeline_begin(&boot->timeline, NULL);
@@ -188,19 +219,21 @@ static int boot(struct boot *boot, struct err *err)
 {
 	struct timeline *timeline = &boot->timeline;
 	timeline_begin(timeline, "read");
-	if (read_cmdline(boot, err) < 0 || read_plan(boot, err) < 0 || read_modules(boot, err) < 0)
+	if (read_cmdline(boot, err) < 0 || read_modules(boot, err) < 0)
+		return -1;
+	boot->has_netroot = netroot_is_wanted();
+	if (!boot->has_netroot && read_plan(boot, PLAN_FILE, err) < 0)
 		return -1;
 	if (hardware_start(&boot->hardware, &boot->modules, err) < 0)
 		return -1;
-	timeline_begin(timeline, "check");
-	if (check(boot, err) < 0)
+	if ((boot->has_netroot ? get_image(boot, err) : check(boot, err)) < 0)
 		return -1;
 	enable_swap(boot);
 	hardware_stop(&boot->hardware);
 	timeline_begin(timeline, "root");
 	const char *size = cmdline_get(&boot->cmdline, "snowboot.root_size");
-	if (root_mount(&boot->plan, size, &boot->modules, err) < 0 ||
-		root_populate(&boot->plan, err) < 0)
+	const char *image = boot->copy != NULL ? boot->copy : boot->plan.image;
+	if (root_mount(image, size, &boot->modules, err) < 0 || root_populate(&boot->plan, err) < 0)
 		return -1;
 	return hand_over(boot, err);
 }
@@ -209,6 +242,8 @@ static int boot(struct boot *boot, struct err *err)
 static void clean_up(struct boot *boot)
 {
 	root_unmount();
+	netroot_stop(&boot->netroot);
+	free(TAKE_PTR(boot->copy));
 	(void)umount2("/run/nixos-etc-metadata", MNT_DETACH); /* often not mounted */
 	hardware_stop(&boot->hardware);
 	hardware_join(&boot->hardware, JOIN_MS);
@@ -222,12 +257,14 @@ int main(int argc, char **argv)
 {
 	if (strcmp(path_basename(argv[0]), "modprobe") == 0)
 		return modprobe_main(argc, argv);
+	if (strcmp(argv[0], SUPERVISOR_NAME) == 0)
+		return supervisor_main();
 	if (getpid() != 1) {
 		fprintf(stderr, "stage1: this is PID 1 of an initramfs, not a program to run\n");
 		return 2;
 	}
 	umask(0022);
-	struct boot state = {.args = argv + 1, .hardware = HARDWARE_INIT};
+	struct boot state = {.args = argv + 1, .hardware = HARDWARE_INIT, .netroot = NETROOT_INIT};
 	struct err err = ERR_INIT;
 	int mounted = mounts_kernel(&err);
 	open_stdio();

@@ -56,16 +56,17 @@ static bool knows_threads(const char *release)
 		(major > 6 || (major == 6 && minor >= 2));
 }
 
-static int mount_image(const struct plan *plan, struct modules *modules, struct err *err)
+static int mount_image(const char *image, struct modules *modules, struct err *err)
 {
 	/* First, so that a kernel without squashfs is told before one without loop. */
 	if (modules_load(modules, "squashfs", err) < 0)
 		return -1;
 	AUTO_LOOP loop = LOOP_INIT;
-	if (loop_attach(plan->image, modules, &loop, err) < 0)
+	bool is_device = strncmp(image, "/dev/", 5) == 0;
+	if (!is_device && loop_attach(image, modules, &loop, err) < 0)
 		return -1;
-	struct mount_spec spec = {
-		loop.path, ROOT "/nix/.ro-store", "squashfs", MS_RDONLY, "threads=multi"};
+	struct mount_spec spec = {is_device ? image : loop.path, ROOT "/nix/.ro-store", "squashfs",
+		MS_RDONLY, "threads=multi"};
 	if (knows_threads(modules->release) &&
 		mount(spec.source, spec.target, spec.type, spec.flags, spec.options) == 0)
 		return 0;
@@ -73,7 +74,7 @@ static int mount_image(const struct plan *plan, struct modules *modules, struct 
 	return mounts_mount(&spec, err);
 }
 
-int root_mount(const struct plan *plan, const char *size, struct modules *modules, struct err *err)
+int root_mount(const char *image, const char *size, struct modules *modules, struct err *err)
 {
 	static const struct folder folders[] = {
 		{"/nix", 0755},
@@ -88,7 +89,7 @@ int root_mount(const struct plan *plan, const char *size, struct modules *module
 	/* The upper layer's owner and mode are the overlay's. */
 	if (chown(ROOT "/nix/.rw-store/store", 0, NIXBLD_GID) < 0)
 		return err_sys(err, "cannot set the group of '/nix/store'");
-	if (mount_image(plan, modules, err) < 0)
+	if (mount_image(image, modules, err) < 0)
 		return -1;
 	const struct mount_spec overlay = {"overlay", ROOT "/nix/store", "overlay", 0,
 		"lowerdir=" ROOT "/nix/.ro-store,upperdir=" ROOT "/nix/.rw-store/store,"

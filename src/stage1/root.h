@@ -13,9 +13,10 @@
 /*
  * tmpfs as the root, the image at /nix/.ro-store, and an overlay of it and /nix/.rw-store at
  * /nix/store, as NixOS's netboot images have it (nixpkgs nixos/modules/installer/netboot). `size`
- * is the tmpfs's size= option or NULL for the kernel's default of half the memory.
+ * is the tmpfs's size= option or NULL for the kernel's default of half the memory. `image` is a
+ * file, or a block device below /dev.
  */
-int root_mount(const struct plan *plan, const char *size, struct modules *modules, struct err *err);
+int root_mount(const char *image, const char *size, struct modules *modules, struct err *err);
 /*
  * Files that Nix and NixOS expect and that the image does not have: the Nix database, the profile
  * `system`, /etc/NIXOS, and the directories around them.
