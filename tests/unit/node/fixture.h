@@ -15,6 +15,7 @@
 #include "image/squashfs/squashfs.h"
 #include "manifest/catalog.h"
 #include "manifest/manifest.h"
+#include "manifest/profile.h"
 #include "node/node.h"
 
 #include <arpa/inet.h>

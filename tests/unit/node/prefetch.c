@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* What a node fetches ahead, and what it keeps for the next boot on its disk. */
+#include "fixture.h"
+
+static struct origin origin;
+
+static int set_up(void **state)
+{
+	(void)state;
+	origin_init(&origin);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	origin_done(&origin);
+	return 0;
+}
+
+static void with_disk(struct client *c)
+{
+	client_init(c, &origin);
+	AUTO_FREE char *disk = fixture_path(origin.dir, "cache");
+	must(path_mkdirs(disk, &fixture_err));
+	c->config.cache.disk = TAKE_PTR(disk);
+	c->config.cache.disk_max = 32 << 20;
+}
+
+/* A profile of two chunks of the first path, and of three that are not there. */
+static void put_profile(void)
+{
+	AUTO_PROFILE profile = {.catalog = origin.manifest.catalog.digest};
+	static const struct profile_entry entries[] = {{0, 3}, {0, 1}, {9, 0}, {0, 99}, {2, 0}};
+	AUTO_BUF bytes = {0};
+	char hex[DIGEST_HEX_SIZE];
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+		must(vec_push(&profile.entries, entries[i], &fixture_err));
+	must(profile_encode(&profile, &bytes, &fixture_err));
+	AUTO_FREE char *dir = fixture_path(origin.dir, "v1/profiles");
+	must(path_mkdirs(dir, &fixture_err));
+	test_write(dir, digest_hex(&profile.catalog, hex), bytes.data, bytes.len);
+}
+
+static void fetches_the_profile(void **state)
+{
+	struct client c;
+	(void)state;
+	put_profile();
+	client_init(&c, &origin);
+	client_start(&c);
+	wait_ready(&c);
+	run_for(&origin, 300);
+	assert_int_equal(fake_swarm_log.wants[SWARM_PREFETCH], 2);
+	assert_int_equal(fake_swarm_log.wants[SWARM_BULK], 0);
+	client_done(&c);
+}
+
+/* Everything is held: then the origin may go, and every byte can be read. */
+static void completes(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	c.config.complete = true;
+	client_start(&c);
+	wait_ready(&c);
+	for (int i = 0; i < 100 && strcmp(fake_swarm_log.step, "complete") != 0; i++)
+		run_for(&origin, 50);
+	assert_string_equal(fake_swarm_log.step, "complete");
+	origin_down(&origin);
+	client_connect(&c);
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_done(&c);
+	origin_up(&origin);
+}
+
+static void stops_when_the_cache_is_full(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	c.config.complete = true;
+	c.config.cache.memory_max = 1 << 20;
+	client_start(&c);
+	wait_ready(&c);
+	run_for(&origin, 500);
+	AUTO_BUF text = {0};
+	must(node_status_json(c.node, &text, &fixture_err));
+	assert_non_null(strstr(buf_str(&text, &fixture_err), "\"complete\":0,\"full\":1"));
+	client_done(&c);
+}
+
+/* A warm cache boots without a byte from the origin but the manifest. */
+static void boots_from_its_disk(void **state)
+{
+	struct client c;
+	(void)state;
+	with_disk(&c);
+	client_start(&c);
+	wait_ready(&c);
+	client_connect(&c);
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_stop(&c);
+	unsigned before = origin.object_requests;
+	client_start(&c);
+	wait_ready(&c);
+	client_connect(&c);
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	assert_int_equal(origin.object_requests, before);
+	client_done(&c);
+}
+
+static void boots_without_its_origin(void **state)
+{
+	struct client c;
+	(void)state;
+	with_disk(&c);
+	client_start(&c);
+	wait_ready(&c);
+	client_connect(&c);
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_stop(&c);
+	origin_down(&origin);
+	client_start(&c);
+	run_for(&origin, 2000);
+	assert_false(c.ready || c.failed); /* an origin that comes back has its chance first */
+	wait_ready(&c);
+	client_connect(&c);
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_done(&c);
+	origin_up(&origin);
+}
+
+static void refuses_a_replay(void **state)
+{
+	struct client c;
+	char text[256];
+	(void)state;
+	with_disk(&c);
+	client_start(&c);
+	wait_ready(&c);
+	client_stop(&c);
+	origin_issue(&origin, 6, time(NULL), 3600);
+	client_start(&c);
+	assert_true(wait_for(&origin, &c.failed, PATIENCE_S));
+	snprintf(text, sizeof(text), "origin '%s': ", origin.url);
+	assert_memory_equal(c.failure.msg, text, strlen(text));
+	assert_string_equal(c.failure.msg + strlen(text),
+		"manifest 'demo' has serial 6, but this machine has seen 7");
+	assert_int_equal(c.failure.kind, ERR_UNTRUSTED);
+	client_stop(&c);
+	origin_issue(&origin, 8, time(NULL), 3600);
+	client_start(&c);
+	wait_ready(&c);
+	client_done(&c);
+}
+
+/* What this boot read is fetched ahead by the next one when no origin has a profile. */
+static void keeps_its_own_profile(void **state)
+{
+	struct client c;
+	(void)state;
+	with_disk(&c);
+	client_start(&c);
+	wait_ready(&c);
+	client_connect(&c);
+	client_check(&c, 0, 200 * 1024);
+	client_stop(&c);
+	client_start(&c);
+	wait_ready(&c);
+	run_for(&origin, 200);
+	AUTO_BUF text = {0};
+	must(node_status_json(c.node, &text, &fixture_err));
+	assert_non_null(strstr(buf_str(&text, &fixture_err), "\"profile_entries\":2,"));
+	client_done(&c);
+}
+
+int main(int argc, char **argv)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		CASE(fetches_the_profile),
+		CASE(completes),
+		CASE(stops_when_the_cache_is_full),
+		CASE(boots_from_its_disk),
+		CASE(boots_without_its_origin),
+		CASE(refuses_a_replay),
+		CASE(keeps_its_own_profile),
+	};
+	return TEST_MAIN(tests);
+}
