@@ -210,14 +210,13 @@ static int reader_main(int seconds)
 }
 
 /* Waits for the device, saying what the supervisor says. */
-static int await_device(int image, struct err *err)
+static int await_device(int image, struct supervisor *supervisor, struct err *err)
 {
-	struct supervisor supervisor = SUPERVISOR_INIT;
 	struct supervisor_event event;
-	if (supervisor_start(image, &supervisor, err) < 0)
+	if (supervisor_start(image, supervisor, err) < 0)
 		return -1;
 	for (;;) {
-		int r = supervisor_next(&supervisor, 30000, &event, err);
+		int r = supervisor_next(supervisor, 30000, &event, err);
 		if (r < 0)
 			return -1;
 		if (r == 0)
@@ -230,6 +229,18 @@ static int await_device(int image, struct err *err)
 		if (event.kind == SUPERVISOR_ATTACHED)
 			return 0;
 	}
+}
+
+/* As stage 1 does it when an attempt failed: everything ends, and begins again. */
+static int attach(int image, struct err *err)
+{
+	struct supervisor supervisor = SUPERVISOR_INIT;
+	if (await_device(image, &supervisor, err) < 0)
+		return -1;
+	supervisor_stop(&supervisor);
+	if (sysfile_exists("/sys/block/nbd0/pid"))
+		return err_raise(err, ERR_BUG, "the device is still attached");
+	return await_device(image, &supervisor, err);
 }
 
 /* A tmpfs with the store from the device, and this program for its third role. */
@@ -270,7 +281,7 @@ static int init(char **argv, struct err *err)
 		modules_load(&modules, "squashfs", err) < 0)
 		return -1;
 	if (fd_open(AT_FDCWD, "/image.squashfs", O_RDONLY, &image, err) < 0 ||
-		await_device(image, err) < 0 || make_root(err) < 0)
+		attach(image, err) < 0 || make_root(err) < 0)
 		return -1;
 	const struct handover handover = {.args = argv + 1};
 	return handover_exec(&handover, SYSTEM_INIT, err);
