@@ -119,9 +119,9 @@ void disk_drop_jobs(struct disk *disk)
 /* Takes what lies there out of the books. */
 static void forget(struct disk *disk, const struct helper_job *job)
 {
-	struct index_entry *entry = index_find(&disk->index, job->record.digest.bytes);
+	struct index_entry *entry = cache_index_find(&disk->index, job->record.digest.bytes);
 	if (entry != NULL && entry->block == job->block)
-		index_remove(&disk->index, entry);
+		cache_index_remove(&disk->index, entry);
 }
 
 static void read_done(struct disk *disk, struct disk_job *job, const struct helper_answer *answer)
@@ -139,9 +139,9 @@ static void read_done(struct disk *disk, struct disk_job *job, const struct help
 		return;
 	}
 	disk->errors = 0;
-	struct index_entry *entry = index_find(&disk->index, record->digest.bytes);
+	struct index_entry *entry = cache_index_find(&disk->index, record->digest.bytes);
 	if (entry != NULL)
-		index_touch(&disk->index, entry);
+		cache_index_touch(&disk->index, entry);
 	struct err err = ERR_INIT;
 	struct cache_chunk *chunk =
 		job->found == NULL ? NULL : cache_chunk_new(&record->digest, record->len, &err);
@@ -277,14 +277,14 @@ void disk_tick(struct disk *disk)
 
 bool disk_has(const struct disk *disk, const struct digest *digest)
 {
-	return disk_usable(disk) && index_find(&disk->index, digest->bytes) != NULL;
+	return disk_usable(disk) && cache_index_find(&disk->index, digest->bytes) != NULL;
 }
 
 int disk_read(struct disk *disk, const struct digest *digest, uint32_t len, disk_read_fn *found,
 	void *data, struct disk_job **ret, struct err *err)
 {
 	const struct index_entry *entry =
-		disk->state == DISK_UP ? index_find(&disk->index, digest->bytes) : NULL;
+		disk->state == DISK_UP ? cache_index_find(&disk->index, digest->bytes) : NULL;
 	if (entry == NULL || entry->len != len)
 		return 0;
 	if (disk->stalled) {
@@ -307,7 +307,7 @@ int disk_read(struct disk *disk, const struct digest *digest, uint32_t len, disk
 
 void disk_write(struct disk *disk, struct cache_chunk *chunk)
 {
-	if (disk->state == DISK_UP && index_find(&disk->index, chunk->digest.bytes) == NULL)
+	if (disk->state == DISK_UP && cache_index_find(&disk->index, chunk->digest.bytes) == NULL)
 		writer_add(disk, chunk);
 }
 
@@ -315,7 +315,7 @@ void disk_pin(struct disk *disk, const struct cache_pins *pins)
 {
 	disk->pins = *pins;
 	if (disk->state == DISK_UP)
-		index_pin(&disk->index, pins);
+		cache_index_pin(&disk->index, pins);
 }
 
 void disk_note_set(struct disk *disk, const char *name, const void *bytes, size_t len)

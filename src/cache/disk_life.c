@@ -79,7 +79,7 @@ void disk_fail(struct disk *disk, const char *why)
 	disk->state = DISK_DOWN;
 	disk->stalled = disk->note_busy = false;
 	disk->errors = 0;
-	index_done(&disk->index);
+	cache_index_done(&disk->index);
 	writer_reset(&disk->writer);
 	start_later(disk);
 	disk_drop_jobs(disk);
@@ -89,7 +89,7 @@ void disk_fail(struct disk *disk, const char *why)
 static void learn_volume(struct disk *disk, const struct helper_answer *answer)
 {
 	struct err err = ERR_INIT;
-	if (index_init(&disk->index, answer->zone_bytes, answer->zone_count, &err) < 0) {
+	if (cache_index_init(&disk->index, answer->zone_bytes, answer->zone_count, &err) < 0) {
 		disk_fail(disk, err.msg);
 		return;
 	}
@@ -113,7 +113,7 @@ static void learn_zone(struct disk *disk, const struct helper_answer *answer)
 		struct helper_entry entry;
 		memcpy(&entry, disk->payload + i * sizeof(entry), sizeof(entry));
 		if (entry.block < disk->index.zone_blocks)
-			index_add(&disk->index, entry.key, base + entry.block, entry.len);
+			cache_index_add(&disk->index, entry.key, base + entry.block, entry.len);
 	}
 }
 
@@ -134,7 +134,7 @@ static void learn_end(struct disk *disk, const struct helper_answer *answer)
 		log_info("using the cache '%s' again", disk->path);
 	disk->said_again = disk->said;
 	disk->state = DISK_UP;
-	index_pin(&disk->index, &disk->pins);
+	cache_index_pin(&disk->index, &disk->pins);
 	writer_begin(disk, newest);
 	disk_opened(disk);
 	disk_say_ready(disk);
@@ -283,7 +283,7 @@ struct disk *disk_free(struct disk *disk, unsigned wait_ms)
 		event_free(disk->restart);
 	writer_reset(&disk->writer);
 	notes_done(&disk->notes);
-	index_done(&disk->index);
+	cache_index_done(&disk->index);
 	free(disk->path);
 	free(disk);
 	return NULL;

@@ -12,7 +12,7 @@
 
 #define FIRST_BUCKETS 1024u
 
-int index_init(struct index *index, uint32_t zone_bytes, uint32_t zone_count, struct err *err)
+int cache_index_init(struct index *index, uint32_t zone_bytes, uint32_t zone_count, struct err *err)
 {
 	*index = (struct index){.zone_blocks = zone_bytes / LAYOUT_BLOCK,
 		.zone_count = zone_count,
@@ -21,7 +21,7 @@ int index_init(struct index *index, uint32_t zone_bytes, uint32_t zone_count, st
 	index->zones = calloc(zone_count, sizeof(index->zones[0]));
 	index->buckets = malloc(FIRST_BUCKETS * sizeof(index->buckets[0]));
 	if (index->zones == NULL || index->buckets == NULL) {
-		index_done(index);
+		cache_index_done(index);
 		return err_oom(err);
 	}
 	memset(index->buckets, 0xff, FIRST_BUCKETS * sizeof(index->buckets[0]));
@@ -30,7 +30,7 @@ int index_init(struct index *index, uint32_t zone_bytes, uint32_t zone_count, st
 	return 0;
 }
 
-void index_done(struct index *index)
+void cache_index_done(struct index *index)
 {
 	free(index->zones);
 	free(index->entries);
@@ -51,7 +51,7 @@ static unsigned inventory_of(const uint8_t *key)
 	return (unsigned)key[0] << 2 | key[1] >> 6;
 }
 
-struct index_entry *index_find(const struct index *index, const uint8_t *key)
+struct index_entry *cache_index_find(const struct index *index, const uint8_t *key)
 {
 	if (index->bucket_count == 0)
 		return NULL;
@@ -114,7 +114,7 @@ static void count_entry(struct index *index, const struct index_entry *entry, bo
 	zone->pinned_bytes += more ? pinned : -pinned;
 }
 
-void index_remove(struct index *index, struct index_entry *entry)
+void cache_index_remove(struct index *index, struct index_entry *entry)
 {
 	uint32_t number = (uint32_t)(entry - index->entries);
 	uint32_t *at = &index->buckets[bucket_of(index, entry->key)];
@@ -133,14 +133,14 @@ void index_remove(struct index *index, struct index_entry *entry)
 	index->entry_free = number;
 }
 
-bool index_add(struct index *index, const uint8_t *key, uint32_t block, uint32_t len)
+bool cache_index_add(struct index *index, const uint8_t *key, uint32_t block, uint32_t len)
 {
 	uint32_t zone = block / index->zone_blocks;
-	struct index_entry *old = index_find(index, key);
+	struct index_entry *old = cache_index_find(index, key);
 	if (old != NULL) {
 		if (index->zones[index_zone_of(index, old)].sequence > index->zones[zone].sequence)
 			return true;
-		index_remove(index, old);
+		cache_index_remove(index, old);
 	}
 	uint32_t number = take_entry(index);
 	if (number == INDEX_NONE)
@@ -164,14 +164,14 @@ bool index_add(struct index *index, const uint8_t *key, uint32_t block, uint32_t
 	return true;
 }
 
-void index_touch(struct index *index, struct index_entry *entry)
+void cache_index_touch(struct index *index, struct index_entry *entry)
 {
 	count_entry(index, entry, false);
 	entry->hot = 1;
 	count_entry(index, entry, true);
 }
 
-void index_pin(struct index *index, const struct cache_pins *pins)
+void cache_index_pin(struct index *index, const struct cache_pins *pins)
 {
 	index->pins = *pins;
 	for (uint32_t zone = 0; zone < index->zone_count; zone++) {
@@ -189,12 +189,12 @@ uint32_t index_empty_zone(struct index *index, uint32_t zone)
 {
 	uint32_t chunks = 0;
 	for (; index->zones[zone].first != INDEX_NONE; chunks++)
-		index_remove(index, &index->entries[index->zones[zone].first]);
+		cache_index_remove(index, &index->entries[index->zones[zone].first]);
 	index->zones[zone] = (struct index_zone){.first = INDEX_NONE};
 	return chunks;
 }
 
-struct index_entry *index_keeper(const struct index *index, uint32_t zone, bool only_pinned)
+struct index_entry *cache_index_keeper(const struct index *index, uint32_t zone, bool only_pinned)
 {
 	struct index_entry *hot = NULL;
 	for (uint32_t i = index->zones[zone].first; i != INDEX_NONE;
@@ -222,7 +222,7 @@ uint32_t index_free_zone(const struct index *index)
  * times its age. So an old zone with something to keep is cleaned at last, and a young one has time
  * to show what of it is read.
  */
-uint32_t index_victim(const struct index *index, uint32_t active)
+uint32_t cache_index_victim(const struct index *index, uint32_t active)
 {
 	uint32_t best = INDEX_NONE, zone_bytes = index->zone_blocks * LAYOUT_BLOCK;
 	uint64_t newest = 0, best_value = 0;

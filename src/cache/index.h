@@ -48,17 +48,18 @@ struct index {
 };
 
 /* ERR_NOMEM. */
-int index_init(struct index *index, uint32_t zone_bytes, uint32_t zone_count, struct err *err);
-void index_done(struct index *index);
+int cache_index_init(
+	struct index *index, uint32_t zone_bytes, uint32_t zone_count, struct err *err);
+void cache_index_done(struct index *index);
 
 /* NULL when there is none. Valid until the next call that adds. */
-struct index_entry *index_find(const struct index *index, const uint8_t *key);
+struct index_entry *cache_index_find(const struct index *index, const uint8_t *key);
 /* Notes a chunk. Of two copies the one in the younger zone counts. False without memory. */
-bool index_add(struct index *index, const uint8_t *key, uint32_t block, uint32_t len);
-void index_remove(struct index *index, struct index_entry *entry);
+bool cache_index_add(struct index *index, const uint8_t *key, uint32_t block, uint32_t len);
+void cache_index_remove(struct index *index, struct index_entry *entry);
 /* The chunk was read: it is kept when its zone is given up. */
-void index_touch(struct index *index, struct index_entry *entry);
-void index_pin(struct index *index, const struct cache_pins *pins);
+void cache_index_touch(struct index *index, struct index_entry *entry);
+void cache_index_pin(struct index *index, const struct cache_pins *pins);
 
 static inline uint32_t index_zone_of(const struct index *index, const struct index_entry *entry)
 {
@@ -69,12 +70,12 @@ static inline uint32_t index_zone_of(const struct index *index, const struct ind
 uint32_t index_empty_zone(struct index *index, uint32_t zone);
 /* An entry of a zone to copy before the zone is given up: a pinned one, then, unless only those
  * are asked for, a hot one. NULL when there is none. */
-struct index_entry *index_keeper(const struct index *index, uint32_t zone, bool only_pinned);
+struct index_entry *cache_index_keeper(const struct index *index, uint32_t zone, bool only_pinned);
 /*
  * The zone to give up, other than `active`: an old one with few bytes to keep. INDEX_NONE when all
  * are nearly full of pinned chunks.
  */
-uint32_t index_victim(const struct index *index, uint32_t active);
+uint32_t cache_index_victim(const struct index *index, uint32_t active);
 /* A zone that holds nothing, or INDEX_NONE. */
 uint32_t index_free_zone(const struct index *index);
 

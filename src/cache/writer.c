@@ -104,7 +104,7 @@ static void begin_zone(struct disk *disk)
 		zone = index_free_zone(&disk->index);
 	if (zone == INDEX_NONE) {
 		/* No spare, as after a crash while one was made: nothing of it can be kept. */
-		zone = index_victim(&disk->index, INDEX_NONE);
+		zone = cache_index_victim(&disk->index, INDEX_NONE);
 		if (zone == INDEX_NONE) {
 			while (!TAILQ_EMPTY(&writer->pending))
 				drop_first(writer);
@@ -126,7 +126,7 @@ static void zone_begun(struct disk *disk, uint32_t zone)
 	else
 		disk->index.zones[zone].sequence = writer->next_sequence++;
 	if (index_free_zone(&disk->index) == INDEX_NONE) {
-		writer->victim = index_victim(&disk->index, zone);
+		writer->victim = cache_index_victim(&disk->index, zone);
 		writer->copied_bytes = 0;
 	}
 }
@@ -157,8 +157,8 @@ static bool clean(struct disk *disk)
 {
 	struct writer *writer = &disk->writer;
 	uint32_t budget = disk->index.zone_blocks * LAYOUT_BLOCK / 4 * 3;
-	struct index_entry *keeper =
-		index_keeper(&disk->index, writer->victim, writer->copied_bytes >= budget / 2);
+	struct index_entry *keeper = cache_index_keeper(
+		&disk->index, writer->victim, writer->copied_bytes >= budget / 2);
 	if (keeper == NULL || !has_room(disk, writer->active, keeper->len)) {
 		disk->evicted += index_empty_zone(&disk->index, writer->victim);
 		writer->victim = INDEX_NONE;
@@ -199,7 +199,7 @@ void writer_pump(struct disk *disk)
 	if (writer->victim == INDEX_NONE || !clean(disk)) {
 		struct pending_write *first;
 		while ((first = TAILQ_FIRST(&writer->pending)) != NULL &&
-			index_find(&disk->index, first->chunk->digest.bytes) != NULL)
+			cache_index_find(&disk->index, first->chunk->digest.bytes) != NULL)
 			drop_first(writer);
 		if (first == NULL)
 			return;
@@ -226,7 +226,7 @@ void writer_sync(struct disk *disk)
 static void written(struct disk *disk, const struct layout_record *record, uint64_t block)
 {
 	struct index_zone *zone = &disk->index.zones[disk->writer.active];
-	index_add(&disk->index, record->digest.bytes, (uint32_t)block, record->len);
+	cache_index_add(&disk->index, record->digest.bytes, (uint32_t)block, record->len);
 	zone->used += layout_record_size(record->len);
 	zone->count++;
 	disk->writer.unsynced = true;
@@ -264,9 +264,9 @@ static void copied(
 		written(disk, &job->record, job->to);
 		return;
 	}
-	struct index_entry *entry = index_find(&disk->index, job->record.digest.bytes);
+	struct index_entry *entry = cache_index_find(&disk->index, job->record.digest.bytes);
 	if (entry != NULL && entry->block == job->block)
-		index_remove(&disk->index, entry);
+		cache_index_remove(&disk->index, entry);
 	disk->rotten += answer->rotten;
 	disk->io_errors += answer->errnum != 0;
 }

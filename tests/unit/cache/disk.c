@@ -302,11 +302,11 @@ static void index_is_compact(void **state)
 	struct index index;
 	enum { CHUNKS = 200000 };
 	assert_int_equal(sizeof(struct index_entry), 32);
-	assert_ok(index_init(&index, 64u << 20, 400, &err));
+	assert_ok(cache_index_init(&index, 64u << 20, 400, &err));
 	for (uint32_t i = 0; i < CHUNKS; i++) {
 		struct digest digest = digest_of(&i, sizeof(i));
 		index.zones[i / 1000].sequence = 1 + i / 1000;
-		assert_true(index_add(
+		assert_true(cache_index_add(
 			&index, digest.bytes, i / 1000 * index.zone_blocks + i % 1000 * 12, 45000));
 	}
 	size_t bytes = index.entry_cap * sizeof(struct index_entry) +
@@ -316,12 +316,12 @@ static void index_is_compact(void **state)
 	assert_true(bytes <= 48u * CHUNKS);
 	for (uint32_t i = 0; i < CHUNKS; i++) {
 		struct digest digest = digest_of(&i, sizeof(i));
-		assert_non_null(index_find(&index, digest.bytes));
+		assert_non_null(cache_index_find(&index, digest.bytes));
 	}
 	assert_int_equal(index_empty_zone(&index, 3), 1000);
 	assert_int_equal(index.chunks, CHUNKS - 1000);
 	assert_int_equal(index_free_zone(&index), 3);
-	index_done(&index);
+	cache_index_done(&index);
 }
 
 int main(int argc, char **argv)
