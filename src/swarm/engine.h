@@ -46,6 +46,8 @@ struct engine_ops {
 	void (*mirror_get)(struct engine_link *link, uint32_t id, const struct chunk *chunk,
 		enum swarm_priority priority, void *data);
 	void (*mirror_cancel)(struct engine_link *link, uint32_t id, void *data);
+	/* What it gave was not the chunk. */
+	void (*mirror_distrust)(struct engine_link *link, const struct chunk *chunk, void *data);
 
 	/* Bytes. A new body has one reference; NULL when there is no memory. */
 	struct engine_body *(*body_new)(const struct chunk *chunk, void *data);

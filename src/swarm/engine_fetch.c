@@ -170,11 +170,14 @@ static void ask_raise(struct attempt *attempt)
 	struct engine_link *link = attempt->link;
 	const uint8_t mask = REQUEST_DEMAND | REQUEST_BULK;
 	attempt->flags = (uint8_t)((attempt->flags & ~mask) | flags_of(fetch->priority));
-	if (link->peer->mirror)
-		engine->ops->mirror_get(
-			link, attempt->id, &fetch->chunk, fetch->priority, engine->data);
-	else
+	if (!link->peer->mirror) {
 		batch_add(link, attempt->id, attempt->flags, &fetch->chunk);
+		return;
+	}
+	if (attempt->received > 0)
+		return;
+	engine->ops->mirror_cancel(link, attempt->id, engine->data);
+	engine->ops->mirror_get(link, attempt->id, &fetch->chunk, fetch->priority, engine->data);
 }
 
 void engine_fetch_raise(struct fetch *fetch, enum swarm_priority priority)
@@ -441,7 +444,9 @@ static void corrupt(struct attempt *attempt)
 	struct engine *engine = link->engine;
 	struct peer *peer = link->peer;
 	engine->stat.corrupt++;
-	if (!peer->mirror)
+	if (peer->mirror)
+		engine->ops->mirror_distrust(link, &attempt->fetch->chunk, engine->data);
+	else
 		engine_send(link,
 			&(struct message){
 				.type = MESSAGE_BAD, .bad = attempt->fetch->chunk.digest});

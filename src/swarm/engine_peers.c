@@ -18,6 +18,7 @@
 #define DIAL_MAX_MS 2000
 #define ORIGIN_PATIENCE_US 500000 /* dialling for longer, the next origin is dialled, too */
 #define HELLO_US 5000000          /* for an accepted link to say who it is */
+#define STUCK_US 10000000         /* no dial takes so long; its end was lost */
 #define LINKS_KEPT 64             /* idle ones beyond these are closed */
 #define LINK_IDLE_US 60000000
 
@@ -415,7 +416,10 @@ static void close_idle(struct engine *engine)
 			link->attempts == NULL && link->gives == NULL &&
 			engine->now_us - link->used_us > LINK_IDLE_US &&
 			engine->links_len > LINKS_KEPT;
-		if (mute || idle)
+		bool stuck = !link->up && engine->now_us - link->opened_us > STUCK_US;
+		if (stuck && link->peer != NULL)
+			engine_quarantine(engine, link->peer);
+		if (mute || idle || stuck)
 			engine_link_close(link);
 	}
 }

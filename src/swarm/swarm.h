@@ -49,8 +49,21 @@ void swarm_want_cancel(struct swarm_want *want);
  * followed the request's head already. */
 void swarm_accept(struct swarm *swarm, int take_fd, const void *early, size_t early_len);
 
+/*
+ * What is never given to a peer, though the cache may have it: sorted digests, which the caller
+ * keeps. To be called before a private chunk is wanted. Until the first call only what is in memory
+ * is given: what lies on a disk may be private without us knowing. Replaces the set before.
+ */
+void swarm_hide(struct swarm *swarm, const struct digest *sorted, size_t count);
+
+/* A member that was found on the local network, or went. For swarms without a tracker, whose
+ * members show each other no token. */
+void swarm_found(struct swarm *swarm, const struct member *member);
+void swarm_lost(struct swarm *swarm, const struct node_id *id);
+
 /* What the origin is told with the next heartbeats. */
 void swarm_tell_step(struct swarm *swarm, const char *step, unsigned percent);
+void swarm_tell_counter(struct swarm *swarm, enum message_counter which, uint64_t value);
 void swarm_tell_touch(struct swarm *swarm, const struct chunk *chunk); /* in order of first touch */
 /* Another address is ours now. */
 void swarm_readdress(struct swarm *swarm, const struct node_address *listen);
