@@ -19,6 +19,7 @@
 #include "stage1/modules.h"
 #include "stage1/mounts.h"
 #include "stage1/netroot.h"
+#include "stage1/node_program.h"
 #include "stage1/rescue.h"
 #include "stage1/root.h"
 #include "stage1/swap.h"
@@ -259,6 +260,8 @@ int main(int argc, char **argv)
 		return modprobe_main(argc, argv);
 	if (strcmp(argv[0], SUPERVISOR_NAME) == 0)
 		return supervisor_main();
+	if (strcmp(argv[0], NODE_NAME) == 0)
+		return node_program_main();
 	if (getpid() != 1) {
 		fprintf(stderr, "stage1: this is PID 1 of an initramfs, not a program to run\n");
 		return 2;
