@@ -7,6 +7,7 @@ extern const struct command cmd_build_netboot;
 extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
 extern const struct command cmd_key_generate, cmd_key_public;
+extern const struct command cmd_node;
 extern const struct command cmd_serve;
 extern const struct command cmd_show;
 extern const struct command cmd_pool_add, cmd_pool_stat, cmd_pool_verify, cmd_pool_gc;
@@ -18,6 +19,7 @@ const struct command *const commands[] = {
 	&cmd_build_initrd,
 	&cmd_build_netboot,
 	&cmd_serve,
+	&cmd_node,
 	&cmd_vm,
 	&cmd_pool_add,
 	&cmd_pool_stat,

@@ -10,9 +10,15 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
+/* Blocks from this size on are mapped on their own, bytes. glibc otherwise moves its threshold up
+ * to the size of chunks (mallopt(3)), and a heap of chunks that come and go is never given back: 17
+ * MiB less stayed resident after reading an image of 300 MiB, for a tenth more of processor time.
+ */
+#define MAP_FROM (64 * 1024)
 #define CLOSE_MS 2000u        /* for the cache to write out what waits */
 #define PROFILE_TICKS 30      /* seconds between two looks at what this boot touched */
 #define PROFILE_TICKS_MAX 300 /* what is touched later is no boot any more */
@@ -211,6 +217,7 @@ int node_new(struct event_base *base, const struct node_config *config, const st
 {
 	if (check_config(config, err) < 0)
 		return -1;
+	(void)mallopt(M_MMAP_THRESHOLD, MAP_FROM); /* at worst more memory */
 	struct node *node = calloc(1, sizeof(*node));
 	if (node == NULL)
 		return err_oom(err);

@@ -36,7 +36,7 @@ static void on_gathered_bytes(uint64_t done, uint64_t total, void *data)
 	struct node *node = data;
 	uint64_t now = node_clock_us();
 	char text[96];
-	if (total == 0 || now - node->told_us < TELL_US)
+	if (done == 0 || now - node->told_us < TELL_US)
 		return;
 	node->told_us = now;
 	snprintf(text, sizeof(text), "%s: %.1f of %.1f MiB", node->step, (double)done / (1 << 20),
