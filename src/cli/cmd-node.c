@@ -201,8 +201,7 @@ static void print_ready(const struct session *s)
 	fflush(stdout);
 }
 
-static void on_event(
-	enum node_event event, const char *text, const struct err *failure, void *data)
+static void on_event(enum node_event event, const char *text, const struct err *failure, void *data)
 {
 	struct session *s = data;
 	switch (event) {
