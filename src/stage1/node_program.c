@@ -82,12 +82,15 @@ static void on_control(evutil_socket_t fd, short what, void *data)
 	int r = control_receive((int)fd, &message, &err);
 	if (r == 0)
 		return;
-	if (r < 0 || strcmp(message.word, "quit") == 0) {
-		/* Without its supervisor nobody would hand the kernel another socket. */
-		event_base_loopbreak(program->base);
+	if (r < 0) {
+		/* The kernel's socket is ours, and somebody's root is behind it. */
+		log_warning("the supervisor is gone, serving on without it");
+		event_del(program->control);
 		return;
 	}
 	AUTO_FD int passed = message.fd;
+	if (strcmp(message.word, "quit") == 0)
+		event_base_loopbreak(program->base);
 	if (strcmp(message.word, "serve") == 0 && passed >= 0 && program->node != NULL &&
 		node_serve_kernel(program->node, TAKE_FD(passed), &err) < 0)
 		log_error("%s", err.msg);
