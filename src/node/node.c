@@ -66,8 +66,18 @@ int node_join(struct node *node, struct err *err)
 		.system = node->manifest.system,
 		.serial = node->manifest.serial};
 	memcpy(params.site, config->site, sizeof(params.site));
+	if (node_hidden_load(&node->hidden, node->sources.cache, err) < 0)
+		return -1;
 	return swarm_new(
 		node->base, &params, node->client, node->sources.cache, &node->sources.swarm, err);
+}
+
+int node_hide(struct node *node, node_digests *take_digests, struct err *err)
+{
+	int r = node_hidden_tell(
+		&node->hidden, take_digests, node->sources.cache, node->sources.swarm, err);
+	vec_done(take_digests);
+	return r;
 }
 
 /* Only the first touch of a chunk comes here. */
@@ -140,6 +150,38 @@ static void keep_profile(struct node *node)
 	cache_note_set(node->sources.cache, "profile", bytes.data, bytes.len);
 }
 
+/* What the origin shows of us, and does not see by itself. */
+static void tell_counters(struct node *node)
+{
+	struct swarm *swarm = node->sources.swarm;
+	const struct node_tier_stat *tiers = node_reader_stat(node->reader)->tiers;
+	struct swarm_stat s;
+	struct cache_stat c;
+	swarm_stat(swarm, &s);
+	cache_stat(node->sources.cache, &c);
+	uint64_t misses = tiers[NODE_PEER].reads + tiers[NODE_ORIGIN].reads;
+	const struct {
+		enum message_counter which;
+		uint64_t value;
+	} counters[] = {
+		{COUNTER_MEMORY_BYTES, tiers[NODE_MEMORY].bytes},
+		{COUNTER_DISK_BYTES, tiers[NODE_DISK].bytes},
+		{COUNTER_PEER_BYTES, s.peer_bytes},
+		{COUNTER_ORIGIN_BYTES, s.origin_bytes},
+		{COUNTER_UPLOADED_BYTES, s.uploaded_bytes},
+		{COUNTER_HEDGES, s.hedges},
+		{COUNTER_REDIRECTS, s.redirects},
+		{COUNTER_LEASE_WAITS, s.lease_waits},
+		{COUNTER_EVICTED, c.evicted},
+		{COUNTER_CORRUPT, s.corrupt},
+		{COUNTER_PEERS, s.links},
+		{COUNTER_READS, misses + tiers[NODE_MEMORY].reads + tiers[NODE_DISK].reads},
+		{COUNTER_MISSES, misses},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(counters); i++)
+		swarm_tell_counter(swarm, counters[i].which, counters[i].value);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *data)
 {
 	struct node *node = data;
@@ -150,8 +192,22 @@ static void on_second(evutil_socket_t fd, short what, void *data)
 		.received = now.received - last->received,
 		.uploaded = now.uploaded - last->uploaded};
 	node->last = now;
+	if (node->ready)
+		tell_counters(node);
 	if (node->ready && node->ticks < PROFILE_TICKS_MAX && ++node->ticks % PROFILE_TICKS == 0)
 		keep_profile(node);
+}
+
+/* Without a system nothing says what is private, but what was noted. */
+static int share_only(struct node *node, struct err *err)
+{
+	node_digests none = {0};
+	if (node_join(node, err) < 0)
+		return -1;
+	if (!node->hidden.lost)
+		return node_hide(node, &none, err);
+	log_warning("not all that is private on the disk is known, giving nothing of it to peers");
+	return 0;
 }
 
 static void on_begin(evutil_socket_t fd, short what, void *data)
@@ -164,7 +220,7 @@ static void on_begin(evutil_socket_t fd, short what, void *data)
 		node_start(node);
 		return;
 	}
-	if (node_join(node, &err) < 0) {
+	if (share_only(node, &err) < 0) {
 		node_failed(node, &err);
 		return;
 	}
@@ -255,6 +311,7 @@ struct node *node_free(struct node *node)
 	manifest_done(&node->manifest);
 	buf_done(&node->manifest_text);
 	profile_done(&node->touches);
+	node_hidden_done(&node->hidden);
 	if (node->begin != NULL)
 		event_free(node->begin);
 	if (node->second != NULL)

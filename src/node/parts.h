@@ -5,6 +5,7 @@
 /* A node's state, for the files that make up a node: node.c, start.c, status.c, routes.c. */
 
 #include "node/gather.h"
+#include "node/hidden.h"
 #include "node/node.h"
 #include "node/prefetch.h"
 #include "node/reader.h"
@@ -51,6 +52,7 @@ struct node {
 	struct node_system system;
 	struct node_reader *reader;
 	struct node_prefetch *prefetch;
+	struct node_hidden hidden;
 	struct profile touches; /* in the order of this boot */
 	uint64_t touched;       /* chunks */
 	struct nbd_listener *listener;
@@ -66,7 +68,9 @@ void node_start_cancel(struct node *node);
 /* node.c */
 void node_tell(struct node *node, const char *step, unsigned percent);
 void node_failed(struct node *node, const struct err *failure);
-int node_join(struct node *node, struct err *err);        /* makes the swarm */
+int node_join(struct node *node, struct err *err); /* makes the swarm */
+/* Never gives these private chunks to peers; takes the digests over. */
+int node_hide(struct node *node, node_digests *take_digests, struct err *err);
 int node_open_system(struct node *node, struct err *err); /* reader, NBD, prefetch */
 
 /* routes.c: HTTP on the port and on the unix socket. */

@@ -117,6 +117,12 @@ static int finish(struct node *node, struct err *err)
 		return -1;
 	if (make_system(node, err) < 0)
 		return err_prefix(err, "system '%s'", node->manifest.system);
+	node_digests private = {0};
+	if (node_hidden_of_system(&node->system, &private, err) < 0 ||
+		node_hide(node, &private, err) < 0) {
+		vec_done(&private);
+		return -1;
+	}
 	drop_items(node);
 	malloc_trim(0); /* trees are large and were needed once */
 	cache_pin(node->sources.cache, node->system.pins.items, node->system.pins.len);
@@ -141,6 +147,12 @@ static int gather_parts(struct node *node, struct err *err)
 	if (catalog_decode(item->data, item->blob->size, &node->catalog, err) < 0)
 		return -1;
 	drop_items(node);
+	node_digests private = {0};
+	if (node_hidden_of_catalog(&node->catalog, &private, err) < 0 ||
+		node_hide(node, &private, err) < 0) {
+		vec_done(&private);
+		return -1;
+	}
 	VEC_FOREACH(member, &node->catalog.members)
 		if (add_item(node, &member->tree, member->is_private, err) < 0 ||
 			add_item(node, &member->chunks, member->is_private, err) < 0)

@@ -40,6 +40,8 @@ struct swarm {
 
 /* What the last swarm was told; outlives it. */
 static struct fake_swarm_log {
+	size_t hidden;
+	bool told_hidden;
 	unsigned touches, wants[SWARM_PRIORITIES], wants_private, accepted;
 	char step[32];
 	uint64_t serial;
@@ -177,6 +179,22 @@ void swarm_tell_touch(struct swarm *swarm, const struct chunk *chunk)
 	(void)swarm;
 	(void)chunk;
 	fake_swarm_log.touches++;
+}
+
+void swarm_tell_counter(struct swarm *swarm, enum message_counter which, uint64_t value)
+{
+	(void)swarm;
+	(void)which;
+	(void)value;
+}
+
+void swarm_hide(struct swarm *swarm, const struct digest *sorted, size_t count)
+{
+	(void)swarm;
+	for (size_t i = 1; i < count; i++)
+		assert_true(digest_compare(&sorted[i - 1], &sorted[i]) < 0);
+	fake_swarm_log.hidden = count;
+	fake_swarm_log.told_hidden = true;
 }
 
 void swarm_readdress(struct swarm *swarm, const struct node_address *listen)

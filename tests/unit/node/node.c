@@ -54,6 +54,7 @@ static void serves_the_image(void **state)
 	assert_true(fake_swarm_log.touches >= 10);
 	/* Tree, chunk table and chunks of the private one are wanted as such. */
 	assert_int_equal(fake_swarm_log.wants_private, 2 + 4);
+	assert_int_equal(fake_swarm_log.hidden, 2 + 4);
 	client_done(&c);
 }
 

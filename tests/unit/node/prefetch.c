@@ -111,6 +111,23 @@ static void boots_from_its_disk(void **state)
 	client_done(&c);
 }
 
+/* A node without a system knows from the note what of its disk is private. */
+static void remembers_what_is_private(void **state)
+{
+	struct client c;
+	(void)state;
+	with_disk(&c);
+	client_start(&c);
+	wait_ready(&c);
+	client_stop(&c);
+	free(TAKE_PTR(c.config.name));
+	client_start(&c);
+	wait_ready(&c);
+	assert_true(fake_swarm_log.told_hidden);
+	assert_int_equal(fake_swarm_log.hidden, 2 + 4);
+	client_done(&c);
+}
+
 static void boots_without_its_origin(void **state)
 {
 	struct client c;
@@ -184,6 +201,7 @@ int main(int argc, char **argv)
 		CASE(completes),
 		CASE(stops_when_the_cache_is_full),
 		CASE(boots_from_its_disk),
+		CASE(remembers_what_is_private),
 		CASE(boots_without_its_origin),
 		CASE(refuses_a_replay),
 		CASE(keeps_its_own_profile),
