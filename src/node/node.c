@@ -68,8 +68,18 @@ int node_join(struct node *node, struct err *err)
 	memcpy(params.site, config->site, sizeof(params.site));
 	if (node_hidden_load(&node->hidden, node->sources.cache, err) < 0)
 		return -1;
-	return swarm_new(
-		node->base, &params, node->client, node->sources.cache, &node->sources.swarm, err);
+	if (swarm_new(node->base, &params, node->client, node->sources.cache, &node->sources.swarm,
+		    err) < 0)
+		return -1;
+	if (!config->peers || config->keys.len == 0)
+		return 0;
+	const struct node_neighbours_params neighbours = {.base = node->base,
+		.swarm = node->sources.swarm,
+		.id = params.id,
+		.keys = &config->keys,
+		.site = config->site,
+		.port = node->listen.port};
+	return node_neighbours_new(&neighbours, &node->neighbours, err);
 }
 
 int node_hide(struct node *node, node_digests *take_digests, struct err *err)
@@ -304,6 +314,7 @@ struct node *node_free(struct node *node)
 	node_prefetch_free(node->prefetch);
 	node_reader_free(node->reader);
 	node_start_cancel(node);
+	node_neighbours_free(node->neighbours);
 	swarm_free(node->sources.swarm);
 	cache_close(node->sources.cache, CLOSE_MS);
 	http_client_free(node->client);

@@ -6,6 +6,7 @@
 
 #include "node/gather.h"
 #include "node/hidden.h"
+#include "node/neighbours.h"
 #include "node/node.h"
 #include "node/prefetch.h"
 #include "node/reader.h"
@@ -30,6 +31,7 @@ struct node {
 	struct event *begin;  /* once the cache is ready */
 	struct event *second; /* ticks */
 	struct node_routes *routes;
+	struct node_neighbours *neighbours; /* of the swarm; or NULL */
 	struct node_address listen;
 	uint64_t begun_us, ready_us, told_us;
 	char step[32];

@@ -343,6 +343,7 @@ void engine_stat(const struct engine *engine, struct swarm_stat *ret)
 	*ret = engine->stat;
 	ret->members = engine->members_len + 1;
 	ret->epoch = engine->epoch;
+	ret->tracked = engine->tracker != NULL;
 	for (const struct engine_link *link = engine->links; link != NULL; link = link->next)
 		ret->links += link->up && link->peer != NULL && link->peer->origin < 0;
 	for (size_t i = 0; i < engine->origins.len; i++)

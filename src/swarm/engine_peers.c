@@ -348,8 +348,13 @@ int engine_hello(struct engine_link *link, const struct message *message, struct
 		return err_raise(err, ERR_UNTRUSTED, "node at %s is not welcome",
 			node_address_text(&member->address, text));
 	link->peer = peer;
-	if (!peer->is_member)
+	if (!peer->is_member) {
 		peer->member = *member;
+	} else { /* who was found by mDNS was found without one */
+		engine->inventories -= has_inventory(&peer->member);
+		memcpy(peer->member.inventory, member->inventory, INVENTORY_SIZE);
+		engine->inventories += has_inventory(member);
+	}
 	if (peer->link == NULL)
 		peer->link = link;
 	if (!link->accepted)

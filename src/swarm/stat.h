@@ -24,6 +24,7 @@ struct swarm_stat {
 	unsigned members, links;
 	uint64_t epoch;
 	bool origin_up;
+	bool tracked;     /* an origin keeps the members */
 	unsigned waiting; /* wants without a transfer under way */
 };
 

@@ -208,4 +208,16 @@ void swarm_stat(const struct swarm *swarm, struct swarm_stat *ret)
 	*ret = swarm->stat;
 }
 
+void swarm_found(struct swarm *swarm, const struct member *member)
+{
+	(void)swarm;
+	(void)member;
+}
+
+void swarm_lost(struct swarm *swarm, const struct node_id *id)
+{
+	(void)swarm;
+	(void)id;
+}
+
 #endif
