@@ -20,7 +20,7 @@ static uint64_t seed;
 static unsigned rounds(void)
 {
 	const char *is_long = getenv("SNOWBOOT_LONG");
-	return is_long != NULL && strcmp(is_long, "1") == 0 ? 300 : 20;
+	return is_long != NULL && strcmp(is_long, "1") == 0 ? 100 : 20;
 }
 
 static void begin(void **state)
