@@ -209,3 +209,35 @@ int cli_size(const struct cli_args *args, const char *name, unsigned long long f
 	*ret = v << shift;
 	return 0;
 }
+
+int cli_rate(const struct cli_args *args, const char *name, uint64_t *ret, struct err *err)
+{
+	static const char prefixes[] = "kMGT";
+	const char *text = cli_option(args, name, NULL);
+	*ret = 0;
+	if (text == NULL)
+		return 0;
+	char *end;
+	errno = 0;
+	uint64_t v = strtoull(text, &end, 10);
+	bool good = errno == 0 && end != text && text[0] != '-' && text[0] != '+' && v > 0;
+	const char *prefix = *end != '\0' ? strchr(prefixes, *end) : NULL;
+	for (const char *p = prefixes; prefix != NULL && p <= prefix; p++)
+		good = good && mem_mul(v, 1000, &v);
+	const char *unit = prefix != NULL ? end + 1 : end;
+	if (!good || (strcmp(unit, "bit") != 0 && strcmp(unit, "B") != 0))
+		return err_raise(err, ERR_USAGE,
+			"--%s takes a rate a second like '200Mbit' or '25MB', not '%s'", name,
+			text);
+	*ret = strcmp(unit, "bit") == 0 ? (v + 7) / 8 : v;
+	return 0;
+}
+
+int cli_values(const struct cli_args *args, const char *name, struct strvec *out, struct err *err)
+{
+	for (size_t i = 0; i < args->option_names.len; i++)
+		if (strcmp(args->option_names.items[i], name) == 0 &&
+			strvec_push(out, args->option_values.items[i], err) < 0)
+			return -1;
+	return 0;
+}

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* An option of a command. The last of a list has no long_name. */
 struct cli_option {
@@ -64,6 +65,12 @@ int cli_number(const struct cli_args *args, const char *name, long long min, lon
  */
 int cli_size(const struct cli_args *args, const char *name, unsigned long long fallback,
 	unsigned long long *ret, struct err *err);
+
+/* The value of --name as bytes a second: 200Mbit, 25MB, 1Gbit (powers of 1000), or 0 without it.
+ * ERR_USAGE otherwise. */
+int cli_rate(const struct cli_args *args, const char *name, uint64_t *ret, struct err *err);
+/* Appends copies of all values of --name, in order. ERR_NOMEM. */
+int cli_values(const struct cli_args *args, const char *name, struct strvec *out, struct err *err);
 
 /* Splits argv (without program and command) by the command's options. ERR_USAGE with a hint. */
 int cli_parse(const struct command *command, int argc, char **argv, struct cli_args *ret,
