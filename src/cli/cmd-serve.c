@@ -6,6 +6,9 @@
 #include "serve/serve.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#define SITE_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 static const struct cli_option options[] = {
 	{0, "dhcp", "MODE", "proxy (beside another server), full (on a network of our own), off",
@@ -18,28 +21,116 @@ static const struct cli_option options[] = {
 		"minimal netboot all"},
 	{0, "append", "ARGS", "words for the end of the kernel command line", NULL},
 	{0, "level", "N", "zstd level of what is not in the pool yet, 1 to 19", NULL},
+	{0, "root", "WHERE",
+		"net: mounted over the network, fetched as it is touched; ram: all in memory",
+		"net ram"},
+	{0, "key", "FILE", "a secret key to sign with, repeatable (one made once, in the state)",
+		"@file"},
+	{0, "state", "DIR", "where key, serials and boot profiles are kept", "@dir"},
+	{0, "expiry", "DAYS", "how long after its issue a system may be booted (30)", NULL},
+	{0, "exclude-from-peers", "GLOB", "store paths that never leave by a peer, repeatable",
+		NULL},
+	{0, "site", "NAME", "where the machines stand: peers of the same site come first", NULL},
+	{0, "no-peers", NULL, "machines fetch from this server alone", NULL},
+	{0, "complete", NULL, "machines fetch the whole system in the background", NULL},
+	{0, "uplink", "RATE", "what nodes get at most, like 200Mbit or 25MB a second", NULL},
+	{0, "cache-control", "VALUE", "that field of objects, for caches in front of this server",
+		NULL},
+	{0, "boot-from-peers", NULL, "kernel and initramfs from machines that run: see the manual",
+		NULL},
 	{0, "ipxe-dir", "DIR", "where undionly.kpxe and snponly.efi are", "@dir"},
 	{0},
 };
 
+static int read_root(const struct cli_args *args, enum root_kind *ret, struct err *err)
+{
+	const char *text = cli_option(args, "root", "net");
+	if (strcmp(text, "net") != 0 && strcmp(text, "ram") != 0)
+		return err_raise(err, ERR_USAGE, "--root takes net or ram, not '%s'", text);
+	*ret = strcmp(text, "ram") == 0 ? ROOT_RAM : ROOT_NET;
+	return 0;
+}
+
+/* What would do nothing is refused: who asked for it thinks that it does. */
+static int check_ram(const struct cli_args *args, struct err *err)
+{
+	static const char *const net_only[] = {"key", "state", "expiry", "exclude-from-peers",
+		"site", "no-peers", "complete", "uplink", "cache-control", "boot-from-peers"};
+	for (size_t i = 0; i < ARRAY_LEN(net_only); i++)
+		if (cli_flag(args, net_only[i]))
+			return err_raise(err, ERR_USAGE, "--%s needs --root net", net_only[i]);
+	return 0;
+}
+
+static int check_site(const char *site, struct err *err)
+{
+	size_t len = site != NULL ? strlen(site) : 1;
+	if (len > 31)
+		return err_raise(err, ERR_USAGE, "--site has %zu bytes > max 31", len);
+	if (len == 0 || (site != NULL && site[strspn(site, SITE_LETTERS)] != '\0'))
+		return err_raise(err, ERR_USAGE,
+			"--site takes letters, digits, '.', '_' and '-', not '%s'", site);
+	return 0;
+}
+
+static int check_peers(const struct cli_args *args, struct err *err)
+{
+	if (cli_flag(args, "boot-from-peers") && cli_flag(args, "no-peers"))
+		return err_raise(
+			err, ERR_USAGE, "--boot-from-peers and --no-peers exclude each other");
+	const char *value = cli_option(args, "cache-control", "");
+	for (const char *p = value; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			return err_raise(err, ERR_USAGE,
+				"--cache-control has a character that a header field cannot have");
+	return check_site(cli_option(args, "site", NULL), err);
+}
+
+static int read_boot(const struct cli_args *args, struct boot_options *ret, struct err *err)
+{
+	long long level, days;
+	struct boot_options boot = {
+		.pool_dir = cli_option(args, "pool", NULL),
+		.modules = cli_option(args, "modules", "netboot"),
+		.append = cli_option(args, "append", NULL),
+		.node = {.site = cli_option(args, "site", NULL),
+			.peers = !cli_flag(args, "no-peers"),
+			.complete = cli_flag(args, "complete"),
+			.boot_files = cli_flag(args, "boot-from-peers")},
+	};
+	if (cli_number(args, "level", 1, 19, POOL_LEVEL_DEFAULT, &level, err) < 0 ||
+		cli_number(args, "expiry", 1, 3650, 30, &days, err) < 0 ||
+		read_root(args, &boot.root, err) < 0 ||
+		(boot.root == ROOT_RAM && check_ram(args, err) < 0) || check_peers(args, err) < 0)
+		return -1;
+	boot.level = (int)level;
+	boot.lifetime = days * 86400;
+	*ret = boot;
+	return 0;
+}
+
 static int run(const struct cli_args *args, struct err *err)
 {
-	long long level;
-	if (cli_number(args, "level", 1, 19, POOL_LEVEL_DEFAULT, &level, err) < 0)
-		return -1;
+	AUTO_STRVEC keys = {0}, excluded = {0};
 	struct serve_options serve = {
 		.systems = args->operands, /* borrowed */
-		.boot = {.pool_dir = cli_option(args, "pool", NULL),
-			.modules = cli_option(args, "modules", "netboot"),
-			.append = cli_option(args, "append", NULL),
-			.level = (int)level},
 		.interface = cli_option(args, "interface", NULL),
 		.listen = cli_option(args, "listen", NULL),
 		.ipxe_dir = cli_option(args, "ipxe-dir", NULL),
 		.journal = {.out = stdout, .json = args->json},
+		.state_dir = cli_option(args, "state", NULL),
+		.cache_control =
+			cli_option(args, "cache-control", "public, max-age=31536000, immutable"),
+		.boot_from_peers = cli_flag(args, "boot-from-peers"),
 	};
-	if (dhcp_mode_parse(cli_option(args, "dhcp", "proxy"), &serve.dhcp, err) < 0)
+	if (dhcp_mode_parse(cli_option(args, "dhcp", "proxy"), &serve.dhcp, err) < 0 ||
+		read_boot(args, &serve.boot, err) < 0 ||
+		cli_rate(args, "uplink", &serve.uplink, err) < 0 ||
+		cli_values(args, "key", &keys, err) < 0 ||
+		cli_values(args, "exclude-from-peers", &excluded, err) < 0)
 		return -1;
+	serve.keys = keys; /* borrowed, too */
+	serve.boot.excluded = &excluded;
 	return serve_run(&serve, err);
 }
 
@@ -50,8 +141,10 @@ const struct command cmd_serve = {
 	.description =
 		"Serves kernel, initramfs and iPXE script of each SYSTEM over HTTP, and tells "
 		"machines that boot over the network (BIOS and UEFI) where they are, by DHCP "
-		"and TFTP. They boot the first SYSTEM. A SYSTEM that is a symlink is looked up "
-		"again for each client.",
+		"and TFTP. They boot the first SYSTEM, and mount it over the network: each fetches "
+		"what it touches, from its cache, its neighbours or this server, and verifies it "
+		"against a manifest that this server signs. A SYSTEM that is a symlink is looked "
+		"up again for each client.",
 	.min_operands = 1,
 	.max_operands = -1,
 	.options = options,

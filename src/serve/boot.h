@@ -2,11 +2,26 @@
 #ifndef SERVE_BOOT_H
 #define SERVE_BOOT_H
 
-/* One system as it is served: kernel, initrd, command line, and a name for their bytes. */
+/* One system as it is served: kernel, initrd, command line, and a name for their bytes; for a
+ * network root also what it fetches afterwards. */
 
 #include "base/progress.h"
 #include "http/body.h"
 #include "image/image.h"
+#include "serve/objects.h"
+#include "serve/signer.h"
+
+enum root_kind {
+	ROOT_NET, /* mounted over the network, fetched as it is touched */
+	ROOT_RAM, /* the whole image rides in the initramfs */
+};
+
+/* What machines with a network root are told in their initramfs. */
+struct node_options {
+	const char *site; /* NULL: the default one */
+	bool peers, complete;
+	bool boot_files; /* they give kernel and initramfs to others */
+};
 
 /* What all boots of a server have in common. The strings outlive the maker. */
 struct boot_options {
@@ -14,6 +29,21 @@ struct boot_options {
 	const char *modules;  /* set of kernel modules for stage 1 */
 	const char *append;   /* words for the kernel command line, or NULL */
 	int level;            /* of compression */
+	enum root_kind root;
+	/* ROOT_NET: */
+	const char *state_dir;         /* serials, of which several servers may share one */
+	const struct signer *signer;   /* signs manifests */
+	const struct strvec *excluded; /* globs of store path names that peers never get */
+	struct node_options node;
+	int64_t lifetime; /* of a manifest, seconds */
+};
+
+/* A signed text. */
+struct issue {
+	char *text; /* NULL: there is none */
+	size_t len;
+	uint64_t serial;
+	int64_t expires;
 };
 
 struct boot {
@@ -21,6 +51,13 @@ struct boot {
 	char *cmdline; /* the kernel's */
 	struct image kernel, initrd;
 	char kernel_etag[72], initrd_etag[72];
+	/* ROOT_NET: */
+	bool network;
+	struct digest catalog_digest;
+	struct catalog catalog;
+	struct object_set objects;
+	struct issue own, as_default; /* under `name`, and as "default" if it was asked for */
+	uint64_t image_size;          /* bytes */
 	unsigned references;
 };
 
@@ -31,6 +68,9 @@ struct boot *boot_unref(struct boot *boot);
 /* Bodies of a boot's files, each with a reference to it; NULL with ERR_NOMEM. */
 struct http_body *boot_kernel_body(struct boot *boot, struct err *err);
 struct http_body *boot_initrd_body(struct boot *boot, struct err *err);
+/* The object is one of boot->objects. `cache_control` outlives the body. */
+struct http_body *boot_object_body(
+	struct boot *boot, const struct object *object, const char *cache_control, struct err *err);
 
 /*
  * Makes boots, from one thread. What it made is kept from Nix's garbage collector and from the
@@ -42,10 +82,11 @@ int boot_maker_open(const struct boot_options *options, struct boot_maker **ret,
 struct boot_maker *boot_maker_close(struct boot_maker *maker); /* NULL is fine; returns NULL */
 
 /*
- * Makes the boot of the system at `toplevel`, filling the pool with what is missing. The result has
- * one reference.
+ * Makes the boot of the system at `toplevel`, filling the pool with what is missing; with a network
+ * root also issues its manifest, under its own name and, if asked, as "default". The result has one
+ * reference.
  */
-int boot_make(struct boot_maker *maker, const char *toplevel, struct progress *progress,
-	struct boot **ret, struct err *err);
+int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
+	struct progress *progress, struct boot **ret, struct err *err);
 
 #endif

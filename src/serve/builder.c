@@ -21,6 +21,7 @@
 struct job {
 	TAILQ_ENTRY(job) entry;
 	char *toplevel;
+	bool as_default;
 	struct boot *boot;
 	struct err failure;
 };
@@ -83,7 +84,8 @@ static void work(struct builder *b, struct boot_maker **maker, struct job *job)
 	job->failure = ERR_INIT;
 	if (*maker == NULL && boot_maker_open(&b->options, maker, &job->failure) < 0)
 		return;
-	if (boot_make(*maker, job->toplevel, &progress.progress, &job->boot, &job->failure) < 0)
+	if (boot_make(*maker, job->toplevel, job->as_default, &progress.progress, &job->boot,
+		    &job->failure) < 0)
 		job->boot = NULL;
 }
 
@@ -195,25 +197,38 @@ struct builder *builder_free(struct builder *b)
 	return NULL;
 }
 
-static bool is_asked(const struct builder *b, const char *toplevel)
+bool builder_is_busy(struct builder *b)
+{
+	pthread_mutex_lock(&b->lock);
+	bool busy = b->current != NULL;
+	pthread_mutex_unlock(&b->lock);
+	return busy;
+}
+
+static bool is_job(const struct job *job, const char *toplevel, bool as_default)
+{
+	return strcmp(job->toplevel, toplevel) == 0 && job->as_default == as_default;
+}
+
+static bool is_asked(const struct builder *b, const char *toplevel, bool as_default)
 {
 	const struct job *job;
-	if (b->current != NULL && strcmp(b->current->toplevel, toplevel) == 0)
+	if (b->current != NULL && is_job(b->current, toplevel, as_default))
 		return true;
 	TAILQ_FOREACH(job, &b->waiting, entry)
-		if (strcmp(job->toplevel, toplevel) == 0)
+		if (is_job(job, toplevel, as_default))
 			return true;
 	TAILQ_FOREACH(job, &b->finished, entry)
-		if (strcmp(job->toplevel, toplevel) == 0)
+		if (is_job(job, toplevel, as_default))
 			return true;
 	return false;
 }
 
-int builder_ask(struct builder *b, const char *toplevel, struct err *err)
+int builder_ask(struct builder *b, const char *toplevel, bool as_default, struct err *err)
 {
 	int r = 0;
 	pthread_mutex_lock(&b->lock);
-	if (!is_asked(b, toplevel)) {
+	if (!is_asked(b, toplevel, as_default)) {
 		struct job *job = calloc(1, sizeof(*job));
 		if (job != NULL)
 			job->toplevel = strdup(toplevel);
@@ -221,6 +236,7 @@ int builder_ask(struct builder *b, const char *toplevel, struct err *err)
 			free(job);
 			r = err_oom(err);
 		} else {
+			job->as_default = as_default;
 			TAILQ_INSERT_TAIL(&b->waiting, job, entry);
 			pthread_cond_signal(&b->asked);
 		}

@@ -21,7 +21,10 @@ int builder_new(struct event_base *base, const struct boot_options *options, bui
  */
 struct builder *builder_free(struct builder *builder);
 
-/* Asks for a toplevel unless it is asked for already. */
-int builder_ask(struct builder *builder, const char *toplevel, struct err *err);
+/* True while something is being made. */
+bool builder_is_busy(struct builder *builder);
+
+/* Asks for a toplevel unless it is asked for already; `as_default` as boot_make() has it. */
+int builder_ask(struct builder *builder, const char *toplevel, bool as_default, struct err *err);
 
 #endif

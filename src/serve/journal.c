@@ -66,7 +66,7 @@ static void set_string(json_t *object, const char *key, const char *value)
 	json_object_set_new(object, key, string != NULL ? string : json_string("?"));
 }
 
-static void put_json(FILE *out, const struct journal_step *s)
+char *journal_json(const struct journal_step *s)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -84,17 +84,20 @@ static void put_json(FILE *out, const struct journal_step *s)
 		json_object_set_new(object, "total", json_integer((json_int_t)s->total_bytes));
 		json_object_set_new(object, "seconds", json_real((double)s->elapsed_us / 1e6));
 	}
-	json_dumpf(object, out, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(16));
+	char *text =
+		json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(16));
 	json_decref(object);
-	fputc('\n', out);
+	return text;
 }
 
 void journal_put(const struct journal *journal, const struct journal_step *step)
 {
-	if (journal->json)
-		put_json(journal->out, step);
-	else
+	if (journal->json) {
+		AUTO_FREE char *line = journal_json(step);
+		fprintf(journal->out, "%s\n", line != NULL ? line : "{}");
+	} else {
 		put_text(journal->out, step);
+	}
 	fflush(journal->out);
 }
 

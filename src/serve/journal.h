@@ -15,7 +15,8 @@ struct journal {
 
 /* What is not known stays zero and is not printed. */
 struct journal_step {
-	const char *step;   /* "dhcp", "tftp", "script", "kernel", "initrd", "http" */
+	const char *
+		step; /* "dhcp", "tftp", "script", "kernel", "initrd", "manifest", "node", "http" */
 	const char *client; /* its address */
 	const char *mac;
 	const char *subject; /* file, path or system */
@@ -26,6 +27,8 @@ struct journal_step {
 };
 
 void journal_put(const struct journal *journal, const struct journal_step *step);
+/* The step as JSON on a line without its end; caller owns it; NULL without memory. */
+char *journal_json(const struct journal_step *step);
 
 /* The hardware address of a neighbour, from the kernel's table, into `mac`; false: unknown. */
 bool journal_find_mac(const char *client, char mac[18]);

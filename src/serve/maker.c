@@ -1,22 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* How a boot is made: hold the store path, read the system, fill the pool, compose. */
-#include "carrier/netboot.h"
+/*
+ * How a boot is made: hold the store path, read the system, fill the pool, compose; for a network
+ * root then collect what nodes may fetch, and sign.
+ */
+#include "serve/boot.h"
 
 #include "base/log.h"
 #include "base/path.h"
+#include "carrier/netroot.h"
+#include "node/node.h"
 #include "pool/pool.h"
-#include "serve/boot.h"
 #include "source/store.h"
 #include "system/system.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+/* What a node's peers connect to, unless its configuration says otherwise. */
+#define NODE_PORT 8470
 
 struct boot_maker {
 	struct boot_options options;
 	struct store *store;
 	struct pool *pool;
 };
+
+/* What there is to know of a system before its boot is composed. */
+struct ingredients {
+	struct system system;
+	struct closure closure;
+	struct pool_params pool;
+};
+
+static void ingredients_done(struct ingredients *in)
+{
+	system_done(&in->system);
+	closure_done(&in->closure);
+}
 
 static int open_pool(struct boot_maker *maker, struct err *err)
 {
@@ -53,61 +74,165 @@ struct boot_maker *boot_maker_close(struct boot_maker *maker)
 	return NULL;
 }
 
-static int compose(struct boot_maker *maker, const char *toplevel, struct progress *progress,
-	struct netboot *ret, struct err *err)
+static int gather(struct boot_maker *maker, const char *toplevel, struct progress *progress,
+	struct ingredients *in, struct err *err)
 {
-	AUTO_SYSTEM system = {0};
-	AUTO_CLOSURE closure = {0};
-	const struct pool_params pool_params = {.level = maker->options.level};
-	const struct netboot_params params = {
-		.system = &system,
-		.closure = &closure,
-		.pool = &pool_params,
-		.modules = maker->options.modules,
-		.append = maker->options.append,
-	};
+	in->pool = (struct pool_params){.level = maker->options.level};
 	/* Held before it is looked at, so that nothing of it goes away in between. */
 	if (store_hold(maker->store, toplevel, err) < 0 ||
 		system_read(toplevel, store_dir(maker->store), store_real_dir(maker->store),
-			&system, err) < 0 ||
-		store_closure(maker->store, toplevel, &closure, err) < 0 ||
-		pool_add(maker->pool, &closure, &pool_params, progress, err) < 0)
+			&in->system, err) < 0 ||
+		store_closure(maker->store, toplevel, &in->closure, err) < 0)
 		return -1;
-	return netboot_compose(maker->pool, &params, progress, ret, err);
+	return pool_add(maker->pool, &in->closure, &in->pool, progress, err);
 }
 
-/* Moves what is served out of the netboot. */
-static int fill(struct boot *boot, const char *toplevel, struct netboot *netboot, struct err *err)
+/* Takes kernel and initrd over; `id` names their bytes. */
+static int fill(struct boot *boot, const struct digest *id, const char *kernel,
+	uint64_t kernel_size, struct image *take_initrd, struct err *err)
 {
 	char hex[DIGEST_HEX_SIZE];
-	digest_hex(&netboot->id, hex);
+	digest_hex(id, hex);
 	snprintf(boot->kernel_etag, sizeof(boot->kernel_etag), "\"%.40s-kernel\"", hex);
 	snprintf(boot->initrd_etag, sizeof(boot->initrd_etag), "\"%.40s-initrd\"", hex);
-	boot->cmdline = TAKE_PTR(netboot->cmdline);
-	boot->initrd = netboot->initrd.image;
-	netboot->initrd.image = (struct image){0};
-	boot->name = path_printf(err, "%s", path_basename(toplevel));
-	if (boot->name == NULL)
-		return -1;
-	return image_append_file(&boot->kernel, netboot->kernel, 0, netboot->kernel_size, err);
+	boot->initrd = *take_initrd;
+	*take_initrd = (struct image){0};
+	return image_append_file(&boot->kernel, kernel, 0, kernel_size, err);
 }
 
-int boot_make(struct boot_maker *maker, const char *toplevel, struct progress *progress,
-	struct boot **ret, struct err *err)
+static int make_ram(struct boot_maker *maker, const struct ingredients *in,
+	struct progress *progress, struct boot *boot, struct err *err)
 {
 	AUTO_NETBOOT netboot = {0};
-	if (compose(maker, toplevel, progress, &netboot, err) < 0)
+	const struct netboot_params params = {
+		.system = &in->system,
+		.closure = &in->closure,
+		.pool = &in->pool,
+		.modules = maker->options.modules,
+		.append = maker->options.append,
+	};
+	if (netboot_compose(maker->pool, &params, progress, &netboot, err) < 0)
 		return -1;
-	log_info("a machine that boots '%s' needs %llu MiB of RAM", path_basename(toplevel),
+	log_info("a machine that boots '%s' needs %llu MiB of RAM", boot->name,
 		(unsigned long long)(netboot_memory(&netboot) >> 20));
+	boot->cmdline = TAKE_PTR(netboot.cmdline);
+	return fill(
+		boot, &netboot.id, netboot.kernel, netboot.kernel_size, &netboot.initrd.image, err);
+}
+
+/*
+ * What the node in the initramfs is told. It asks for the manifest by the system's own name, not as
+ * "default", so that a kernel never gets the image of the system that a profile was switched to
+ * while it started.
+ */
+static int node_text(
+	const struct boot_options *options, const char *name, struct buf *out, struct err *err)
+{
+	struct node_config config = {
+		.name = (char *)name,
+		.peers = options->node.peers,
+		.complete = options->node.complete,
+		.port = NODE_PORT,
+		.state_dir = (char *)"/run/snowboot",
+		.boot_files = options->node.boot_files,
+	};
+	config.keys.items = options->signer->trusted.items; /* all of it is borrowed */
+	config.keys.len = options->signer->trusted.len;
+	if (options->node.site != NULL)
+		snprintf(config.site, sizeof(config.site), "%s", options->node.site);
+	return node_config_encode(&config, out, err);
+}
+
+static int issue(const struct boot_options *options, const struct netroot *netroot,
+	const char *name, struct issue *ret, struct err *err)
+{
+	const struct netroot_issue params = {
+		.name = name,
+		.state_dir = options->state_dir,
+		.keys = options->signer->keys.items,
+		.key_count = options->signer->keys.len,
+		.now = time(NULL),
+		.lifetime = options->lifetime,
+	};
+	AUTO_MANIFEST manifest = {0};
+	AUTO_BUF text = {0};
+	if (netroot_issue(netroot, &params, &manifest, err) < 0 ||
+		manifest_encode(&manifest, &text, err) < 0)
+		return -1;
+	*ret = (struct issue){
+		.len = text.len, .serial = manifest.serial, .expires = manifest.expires};
+	ret->text = buf_take_str(&text, err);
+	return ret->text != NULL ? 0 : -1;
+}
+
+static int issue_all(const struct boot_options *options, const struct netroot *netroot,
+	bool as_default, struct boot *boot, struct err *err)
+{
+	if (issue(options, netroot, boot->name, &boot->own, err) < 0)
+		return -1;
+	return as_default ? issue(options, netroot, "default", &boot->as_default, err) : 0;
+}
+
+static int make_net(struct boot_maker *maker, const struct ingredients *in, bool as_default,
+	struct progress *progress, struct boot *boot, struct err *err)
+{
+	const struct boot_options *o = &maker->options;
+	AUTO_NETROOT netroot = {0};
+	AUTO_BUF config = {0};
+	if (node_text(o, boot->name, &config, err) < 0)
+		return -1;
+	const struct netroot_params params = {
+		.system = &in->system,
+		.closure = &in->closure,
+		.pool = &in->pool,
+		.modules = o->modules,
+		.append = o->append,
+		.exclude_from_peers = o->excluded,
+		.config = buf_str(&config, err),
+	};
+	if (params.config == NULL ||
+		netroot_compose(maker->pool, &params, progress, &netroot, err) < 0 ||
+		object_set_read(maker->pool, &netroot.catalog, &netroot.catalog_blob,
+			&boot->objects, err) < 0 ||
+		issue_all(o, &netroot, as_default, boot, err) < 0)
+		return -1;
+	boot->network = true;
+	boot->catalog_digest = netroot.catalog_blob.digest;
+	boot->image_size = netroot.catalog.image_size;
+	boot->catalog = netroot.catalog;
+	netroot.catalog = (struct catalog){0};
+	boot->cmdline = TAKE_PTR(netroot.cmdline);
+	char day[16];
+	struct tm tm;
+	time_t expires = boot->own.expires;
+	strftime(day, sizeof(day), "%Y-%m-%d", gmtime_r(&expires, &tm));
+	log_info("'%s' is signed: issue %llu, may be booted until %s", boot->name,
+		(unsigned long long)boot->own.serial, day);
+	return fill(
+		boot, &netroot.id, netroot.kernel, netroot.kernel_size, &netroot.initramfs, err);
+}
+
+int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
+	struct progress *progress, struct boot **ret, struct err *err)
+{
+	AUTO(ingredients_done) struct ingredients in = {0};
+	if (gather(maker, toplevel, progress, &in, err) < 0)
+		return -1;
 	struct boot *boot = calloc(1, sizeof(*boot));
 	if (boot == NULL)
 		return err_oom(err);
 	boot->references = 1;
-	if (fill(boot, toplevel, &netboot, err) < 0) {
+	boot->name = strdup(path_basename(toplevel));
+	int r = -1;
+	if (boot->name == NULL)
+		err_oom(err);
+	else if (maker->options.root == ROOT_RAM)
+		r = make_ram(maker, &in, progress, boot, err);
+	else
+		r = make_net(maker, &in, as_default, progress, boot, err);
+	if (r < 0)
 		boot_unref(boot);
-		return -1;
-	}
-	*ret = boot;
-	return 0;
+	else
+		*ret = boot;
+	return r;
 }

@@ -1,303 +1,369 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each system is looked up again whenever somebody asks for it, so that a profile that was switched
- * is what boots next. What it led to before stays served under its own name: a client that already
- * has the script gets the kernel and initrd that belong to it. Requests for a boot that is still
- * being made wait.
+ * Requests and their answers. Requests for a boot that is still being made wait, and are answered
+ * together: that is the single-flight.
  */
 #include "serve/origin.h"
 
 #include "base/log.h"
 #include "base/path.h"
-#include "serve/builder.h"
+#include "serve/parts.h"
 #include "serve/script.h"
-#include "system/system.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 
-/* Boots of one system that stay served: the present one and those before it. */
-#define BOOTS_KEPT 3
+#define EVENTS_WAIT_US ((uint64_t)25 * 1000000) /* proxies cut requests that take 60 s */
+#define SAVE_SECONDS 10
 
-enum file_kind { FILE_SCRIPT, FILE_KERNEL, FILE_INITRD, FILE_KINDS };
-
-static const struct {
-	const char *name, *step;
-} files[FILE_KINDS] = {
-	[FILE_SCRIPT] = {"netboot.ipxe", "script"},
-	[FILE_KERNEL] = {"bzImage", "kernel"},
-	[FILE_INITRD] = {"initrd", "initrd"},
-};
-
-/* One toplevel of a system. */
-struct version {
-	char *toplevel;
-	struct boot *boot;  /* NULL: not made yet, or failed */
-	struct err failure; /* clean while it is being made */
-};
-
-struct served {
-	const char *system;                  /* as the user named it */
-	struct version versions[BOOTS_KEPT]; /* newest first; the rest is zero */
-};
-
-/* A request whose boot is being made. */
-struct waiter {
-	TAILQ_ENTRY(waiter) entry;
-	struct http_exchange *exchange;
-	char *toplevel;
-	enum file_kind file;
-};
-
-struct origin {
-	const struct journal *journal;
-	struct builder *builder;
-	VEC(struct served) systems;
-	TAILQ_HEAD(, waiter) waiters;
-};
-
-static void version_done(struct version *v)
+static void request_free(struct origin *o, struct request *r)
 {
-	free(v->toplevel);
-	boot_unref(v->boot);
-	*v = (struct version){0};
+	TAILQ_REMOVE(&o->requests, r, entry);
+	http_exchange_set_tag(r->exchange, NULL);
+	free(r->toplevel);
+	free(r);
 }
 
-/* Begins to make the newest version's boot. */
-static int begin(struct origin *o, struct version *v, struct err *err)
+static struct request *request_new(struct origin *o, struct http_exchange *x)
 {
-	log_info("preparing '%s'", v->toplevel);
-	v->failure = ERR_INIT;
-	return builder_ask(o->builder, v->toplevel, err);
+	struct request *r = calloc(1, sizeof(*r));
+	if (r == NULL) {
+		http_exchange_reply_text(x, 500, "out of memory");
+		return NULL;
+	}
+	r->exchange = x;
+	http_exchange_set_tag(x, r);
+	TAILQ_INSERT_TAIL(&o->requests, r, entry);
+	return r;
 }
 
-/* Makes the toplevel that the system leads to now the newest version. */
-static int resolve(struct origin *o, struct served *s, struct err *err)
+/* Answers with a body, or with why there is none. */
+static void reply(struct http_exchange *x, struct http_body *body, const struct err *err)
 {
-	AUTO_FREE char *toplevel = NULL;
-	if (system_resolve(s->system, "/nix/store", &toplevel, err) < 0)
+	if (body != NULL)
+		http_exchange_reply(x, 200, body);
+	else
+		http_exchange_reply_text(x, 500, "%s", err->msg);
+}
+
+void origin_reply_fresh(struct http_exchange *x, const struct buf *text, const char *type)
+{
+	struct err err = ERR_INIT;
+	struct http_body *body = http_body_copy(text->data, text->len, type, &err);
+	if (body != NULL)
+		body->cache_control = "no-cache";
+	reply(x, body, &err);
+}
+
+/*
+ * How this client reaches us: as it just did. Only what can stand in a URL and in a kernel command
+ * line is taken; whoever sends another name than ours fools itself alone.
+ */
+static char *client_url(const struct origin *o, const struct http_exchange *x, struct err *err)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
+	const char *host = http_request_header(http_exchange_request(x), "host");
+	size_t len = host != NULL ? strlen(host) : 0;
+	if (len == 0 || len > 255 || strspn(host, allowed) != len)
+		return path_printf(err, "%s", o->url);
+	return path_printf(err, "http://%s", host);
+}
+
+static int put_net_script(struct origin *o, struct http_exchange *x, struct script_net *script,
+	struct buf *out, struct err *err)
+{
+	char address[NODE_ADDRESS_TEXT_SIZE], peer[NODE_ADDRESS_TEXT_SIZE + 8];
+	AUTO_FREE char *url = client_url(o, x, err);
+	if (url == NULL)
 		return -1;
-	struct version *newest = &s->versions[0];
-	if (newest->toplevel != NULL && strcmp(newest->toplevel, toplevel) == 0) {
-		/* A failure is not for ever: what was missing may be there now. */
-		if (newest->boot == NULL && !err_clean(&newest->failure))
-			return begin(o, newest, err);
-		return 0;
+	const char *site = o->options.boot->node.site;
+	const struct member *member = NULL;
+	if (o->options.boot_from_peers && site != NULL)
+		member = hub_peer(o->hub, site, o->spread++);
+	if (o->options.boot_from_peers && member == NULL)
+		member = hub_peer(o->hub, NULL, o->spread++);
+	if (member != NULL) {
+		snprintf(peer, sizeof(peer), "http://%s",
+			node_address_text(&member->address, address));
+		script->peer = peer;
 	}
-	struct version version = {.toplevel = TAKE_PTR(toplevel)};
-	for (size_t i = 1; i < BOOTS_KEPT; i++) {
-		const struct version *old = &s->versions[i];
-		if (old->toplevel != NULL && strcmp(old->toplevel, version.toplevel) == 0 &&
-			old->boot != NULL) /* switched back */
-			version.boot = boot_ref(old->boot);
-	}
-	version_done(&s->versions[BOOTS_KEPT - 1]);
-	memmove(&s->versions[1], &s->versions[0], sizeof(s->versions) - sizeof(s->versions[0]));
-	s->versions[0] = version;
-	return version.boot != NULL ? 0 : begin(o, newest, err);
+	script->origin = url;
+	return script_put_net(script, out, err);
 }
 
-void origin_refresh(struct origin *o)
+static void reply_script(struct origin *o, struct http_exchange *x, const struct boot *boot)
 {
-	VEC_FOREACH(s, &o->systems) {
-		struct err err = ERR_INIT;
-		if (resolve(o, s, &err) < 0)
-			log_warning("cannot follow '%s': %s, keeping what was served before",
-				s->system, err.msg);
-	}
-}
-
-static struct version *find_version(struct origin *o, const char *name, size_t len)
-{
-	if (len == 7 && strncmp(name, "default", 7) == 0)
-		return &o->systems.items[0].versions[0];
-	VEC_FOREACH(s, &o->systems) {
-		for (size_t i = 0; i < BOOTS_KEPT && s->versions[i].toplevel != NULL; i++) {
-			const char *base = path_basename(s->versions[i].toplevel);
-			if (strlen(base) == len && strncmp(base, name, len) == 0)
-				return &s->versions[i];
-		}
-	}
-	return NULL;
-}
-
-static struct http_body *make_body(struct boot *boot, enum file_kind file, struct err *err)
-{
+	struct err err = ERR_INIT;
 	AUTO_BUF text = {0};
-	switch (file) {
-	case FILE_KERNEL:
-		return boot_kernel_body(boot, err);
-	case FILE_INITRD:
-		return boot_initrd_body(boot, err);
-	case FILE_SCRIPT:
-	case FILE_KINDS:
-		break;
-	}
 	/* Absolute, with the system's own name: who came by /boot/default/ gets a kernel and an
 	 * initrd of one system even when the default changes in between. */
-	AUTO_FREE char *dir = path_printf(err, "/boot/%s/", boot->name);
-	if (dir == NULL || script_put(boot->name, dir, boot->cmdline, &text, err) < 0)
-		return NULL;
-	return http_body_copy(text.data, text.len, "text/plain; charset=utf-8", err);
-}
-
-static void reply(struct http_exchange *x, struct boot *boot, enum file_kind file)
-{
-	struct err err = ERR_INIT;
-	struct http_body *body = make_body(boot, file, &err);
-	if (body != NULL)
-		http_exchange_reply(x, 200, body);
-	else
+	AUTO_FREE char *dir = path_printf(&err, "/boot/%s/", boot->name);
+	struct script_net net = {.name = boot->name, .dir = dir, .cmdline = boot->cmdline};
+	int r = -1;
+	if (dir != NULL && boot->network)
+		r = put_net_script(o, x, &net, &text, &err);
+	else if (dir != NULL)
+		r = script_put(boot->name, dir, boot->cmdline, &text, &err);
+	if (r < 0)
 		http_exchange_reply_text(x, 500, "%s", err.msg);
+	else
+		origin_reply_fresh(x, &text, "text/plain; charset=utf-8");
 }
 
-static void waiter_free(struct origin *o, struct waiter *w)
+static void reply_manifest(
+	struct http_exchange *x, const struct boot *boot, const struct route *route)
 {
-	TAILQ_REMOVE(&o->waiters, w, entry);
-	http_exchange_set_tag(w->exchange, NULL);
-	free(w->toplevel);
-	free(w);
-}
-
-static void wait_for(
-	struct origin *o, struct http_exchange *x, const struct version *v, enum file_kind file)
-{
-	struct waiter *w = calloc(1, sizeof(*w));
-	char *toplevel = strdup(v->toplevel);
-	if (w == NULL || toplevel == NULL) {
-		free(w);
-		free(toplevel);
-		http_exchange_reply_text(x, 500, "out of memory");
+	bool as_default = route->name_len == 7 && memcmp(route->name, "default", 7) == 0;
+	const struct issue *issue = as_default ? &boot->as_default : &boot->own;
+	if (issue->text == NULL) {
+		http_exchange_reply_text(x, 404,
+			"'%s' is served with its root in RAM: there is no manifest", boot->name);
 		return;
 	}
-	*w = (struct waiter){.exchange = x, .toplevel = toplevel, .file = file};
-	http_exchange_set_tag(x, w);
-	TAILQ_INSERT_TAIL(&o->waiters, w, entry);
+	const struct buf text = {.data = (uint8_t *)issue->text, .len = issue->len};
+	origin_reply_fresh(x, &text, "text/plain; charset=utf-8");
 }
 
-static void on_built(
-	const char *toplevel, struct boot *take_boot, const struct err *failure, void *data)
+/* The boot that the route names is made. */
+static void reply_boot(
+	struct origin *o, struct http_exchange *x, struct boot *boot, const struct route *route)
+{
+	struct err err = ERR_INIT;
+	if (route->kind == ROUTE_MANIFEST) {
+		reply_manifest(x, boot, route);
+		return;
+	}
+	switch (route->file) {
+	case BOOT_SCRIPT:
+		reply_script(o, x, boot);
+		return;
+	case BOOT_KERNEL:
+		reply(x, boot_kernel_body(boot, &err), &err);
+		return;
+	case BOOT_INITRD:
+		reply(x, boot_initrd_body(boot, &err), &err);
+		return;
+	case BOOT_FILES:
+		break;
+	}
+	http_exchange_reply_text(x, 404, "there is no such file");
+}
+
+static void handle_boot(struct origin *o, struct http_exchange *x, const struct route *route)
+{
+	/* Whoever asks for the latter two got a script that names a system, or a manifest's name.
+	 */
+	if (route->kind == ROUTE_MANIFEST || route->file == BOOT_SCRIPT)
+		systems_refresh(o->systems);
+	struct version *v = systems_find(o->systems, route->name, route->name_len);
+	if (v == NULL) {
+		http_exchange_reply_text(
+			x, 404, "there is nothing at '%s'", http_exchange_request(x)->path);
+		return;
+	}
+	if (v->boot == NULL && !err_clean(&v->failure)) {
+		http_exchange_reply_text(x, 500, "%s", v->failure.msg);
+		return;
+	}
+	struct request *r = request_new(o, x);
+	if (r == NULL)
+		return;
+	if (v->boot != NULL) {
+		reply_boot(o, x, v->boot, route);
+		return;
+	}
+	r->toplevel = strdup(v->toplevel);
+	if (r->toplevel == NULL) {
+		request_free(o, r);
+		http_exchange_reply_text(x, 500, "out of memory");
+	}
+}
+
+static void on_made(const char *toplevel, struct boot *boot, const struct err *failure, void *data)
 {
 	struct origin *o = data;
-	if (take_boot != NULL)
-		log_info("ready: '%s'", toplevel);
-	else
-		log_error("cannot prepare '%s': %s%s%s", toplevel, failure->msg,
-			failure->hint[0] != '\0' ? "\nhint: " : "", failure->hint);
-	VEC_FOREACH(s, &o->systems) {
-		for (size_t i = 0; i < BOOTS_KEPT; i++) {
-			struct version *v = &s->versions[i];
-			if (v->toplevel == NULL || strcmp(v->toplevel, toplevel) != 0)
-				continue;
-			boot_unref(v->boot);
-			v->boot = take_boot != NULL ? boot_ref(take_boot) : NULL;
-			v->failure = *failure;
-		}
-	}
-	struct waiter *w = TAILQ_FIRST(&o->waiters);
-	while (w != NULL) {
-		struct waiter *next = TAILQ_NEXT(w, entry);
-		if (strcmp(w->toplevel, toplevel) == 0) {
-			struct http_exchange *x = w->exchange;
-			enum file_kind file = w->file;
-			waiter_free(o, w);
-			if (take_boot != NULL)
-				reply(x, take_boot, file);
+	struct request *r = TAILQ_FIRST(&o->requests);
+	while (r != NULL) {
+		struct request *next = TAILQ_NEXT(r, entry);
+		if (r->toplevel != NULL && strcmp(r->toplevel, toplevel) == 0) {
+			struct route route = route_parse(http_exchange_request(r->exchange)->path);
+			free(TAKE_PTR(r->toplevel));
+			if (boot != NULL)
+				reply_boot(o, r->exchange, boot, &route);
 			else
-				http_exchange_reply_text(x, 500, "%s", failure->msg);
+				http_exchange_reply_text(r->exchange, 500, "%s", failure->msg);
 		}
-		w = next;
+		r = next;
 	}
-	boot_unref(take_boot);
 }
 
-/* "/boot/NAME/FILE"; false for anything else. */
-static bool parse_path(
-	const char *path, const char **ret_name, size_t *ret_len, enum file_kind *ret_file)
+static void handle_object(struct origin *o, struct http_exchange *x, const struct route *route)
 {
-	if (strncmp(path, "/boot/", 6) != 0)
-		return false;
-	const char *name = path + 6, *slash = strchr(name, '/');
-	if (slash == NULL)
-		return false;
-	for (size_t i = 0; i < FILE_KINDS; i++) {
-		if (strcmp(slash + 1, files[i].name) == 0) {
-			*ret_name = name;
-			*ret_len = (size_t)(slash - name);
-			*ret_file = (enum file_kind)i;
-			return true;
-		}
-	}
-	return false;
+	struct err err = ERR_INIT;
+	const struct object *object = NULL;
+	struct boot *boot = systems_object(o->systems, &route->digest, &object);
+	if (boot == NULL)
+		http_exchange_reply_text(x, 404, "no system that is served has this object");
+	else
+		reply(x, boot_object_body(boot, object, o->options.cache_control, &err), &err);
 }
 
-static void reply_status(struct origin *o, struct http_exchange *x)
+static void handle_profile(struct origin *o, struct http_exchange *x, const struct route *route)
+{
+	struct err err = ERR_INIT;
+	AUTO_PROFILE profile = {0};
+	AUTO_BUF bytes = {0};
+	struct boot *boot = systems_catalog(o->systems, &route->digest);
+	int r = boot == NULL || o->profiles == NULL
+		? 0
+		: profiles_get(o->profiles, &route->digest, &boot->objects, &profile, &err);
+	if (r == 1 && profile_encode(&profile, &bytes, &err) < 0)
+		r = -1;
+	if (r < 0)
+		http_exchange_reply_text(x, 500, "%s", err.msg);
+	else if (r == 0)
+		http_exchange_reply_text(x, 404, "there is no profile of such a system");
+	else
+		origin_reply_fresh(x, &bytes, NULL);
+}
+
+static void on_upgraded(int take_fd, const void *early, size_t early_len, void *data)
+{
+	hub_accept(((struct origin *)data)->hub, take_fd, early, early_len);
+}
+
+static void handle_link(struct origin *o, struct http_exchange *x)
+{
+	if (o->hub == NULL)
+		http_exchange_reply_text(x, 404, "nodes have nothing to fetch here: --root ram");
+	else if (o->stopping || !http_exchange_wants(x, LINK_UPGRADE))
+		http_exchange_reply_text(x, 426, "this is for nodes: upgrade to " LINK_UPGRADE);
+	else
+		http_exchange_upgrade(x, LINK_UPGRADE, on_upgraded, o);
+}
+
+/* Events behind the one that the client saw last; when there are none yet, they are waited for. */
+static void handle_events(struct origin *o, struct http_exchange *x)
+{
+	const char *query = http_exchange_request(x)->query;
+	uint64_t after = 0;
+	if (query != NULL && strncmp(query, "after=", 6) == 0)
+		after = strtoull(query + 6, NULL, 10);
+	struct request *r = request_new(o, x);
+	if (r == NULL)
+		return;
+	r->for_events = true;
+	r->after = after;
+	r->deadline_us = hub_now_us() + (o->stopping ? 0 : EVENTS_WAIT_US);
+	event_active(o->clock, EV_TIMEOUT, 0);
+}
+
+static void answer_events(struct origin *o, struct request *r, uint64_t now_us)
 {
 	struct err err = ERR_INIT;
 	AUTO_BUF text = {0};
-	int r = buf_put_str(&text, "snowboot " SNOWBOOT_VERSION "\n\n", &err);
-	VEC_FOREACH(s, &o->systems) {
-		const struct version *v = &s->versions[0];
-		const char *state = v->boot != NULL ? "ready"
-			: err_clean(&v->failure)    ? "being prepared"
-						    : v->failure.msg;
-		if (r == 0)
-			r = buf_printf(&text, &err, "%s\n  %s/boot/%s/netboot.ipxe\n  %s\n",
-				s->system,
-				s == o->systems.items ? "/boot/default/netboot.ipxe\n  " : "",
-				path_basename(v->toplevel), state);
+	size_t count = 0;
+	if (events_since(&o->events, r->after, &text, &count, &err) < 0) {
+		r->for_events = false;
+		http_exchange_reply_text(r->exchange, 500, "%s", err.msg);
+	} else if (count > 0 || now_us >= r->deadline_us) {
+		r->for_events = false;
+		origin_reply_fresh(r->exchange, &text, "application/x-ndjson");
 	}
-	struct http_body *body = r < 0
-		? NULL
-		: http_body_copy(text.data, text.len, "text/plain; charset=utf-8", &err);
-	if (body != NULL)
-		http_exchange_reply(x, 200, body);
-	else
-		http_exchange_reply_text(x, 500, "%s", err.msg);
+}
+
+static void on_clock(evutil_socket_t fd, short what, void *data)
+{
+	(void)fd;
+	(void)what;
+	struct origin *o = data;
+	uint64_t now_us = hub_now_us();
+	struct request *r = TAILQ_FIRST(&o->requests);
+	while (r != NULL) {
+		struct request *next = TAILQ_NEXT(r, entry);
+		if (r->for_events)
+			answer_events(o, r, now_us);
+		r = next;
+	}
+	if (o->profiles != NULL && ++o->ticks % SAVE_SECONDS == 0)
+		profiles_save(o->profiles);
 }
 
 void origin_handle(struct http_exchange *x, void *data)
 {
 	struct origin *o = data;
-	const char *path = http_exchange_request(x)->path, *name;
-	size_t len;
-	enum file_kind file;
-	if (strcmp(path, "/") == 0) {
-		reply_status(o, x);
+	const char *path = http_exchange_request(x)->path;
+	struct route route = route_parse(path);
+	switch (route.kind) {
+	case ROUTE_BOOT:
+	case ROUTE_MANIFEST:
+		handle_boot(o, x, &route);
 		return;
+	case ROUTE_OBJECT:
+		handle_object(o, x, &route);
+		return;
+	case ROUTE_PROFILE:
+		handle_profile(o, x, &route);
+		return;
+	case ROUTE_LINK:
+		handle_link(o, x);
+		return;
+	case ROUTE_EVENTS:
+		handle_events(o, x);
+		return;
+	case ROUTE_INDEX:
+	case ROUTE_STATUS:
+	case ROUTE_MACHINES:
+	case ROUTE_METRICS:
+		report_reply(o, x, &route);
+		return;
+	case ROUTE_NONE:
+		break;
 	}
-	struct version *v = NULL;
-	if (parse_path(path, &name, &len, &file)) {
-		if (file == FILE_SCRIPT)
-			origin_refresh(o);
-		v = find_version(o, name, len);
-	}
-	if (v == NULL)
-		http_exchange_reply_text(x, 404, "there is nothing at '%s'", path);
-	else if (v->boot != NULL)
-		reply(x, v->boot, file);
-	else if (!err_clean(&v->failure))
-		http_exchange_reply_text(x, 500, "%s", v->failure.msg);
-	else
-		wait_for(o, x, v, file);
+	http_exchange_reply_text(x, 404, "there is nothing at '%s'", path);
+}
+
+void origin_step(struct origin *o, const struct journal_step *step)
+{
+	journal_put(o->options.journal, step);
+	events_put(&o->events, journal_json(step));
+	event_active(o->clock, EV_TIMEOUT, 0); /* somebody may wait for it */
+}
+
+void origin_saw(struct origin *o, const struct journal_step *step, bool boot_loader)
+{
+	uint64_t now_us = hub_now_us();
+	const struct machine_event event = {
+		.step = step->step,
+		.boot_loader = boot_loader,
+		.bytes = step->bytes,
+		.elapsed_us = step->elapsed_us,
+	};
+	struct machine *m = step->mac == NULL && step->client == NULL
+		? NULL
+		: machines_get(&o->machines, step->mac, step->client, now_us);
+	if (m != NULL)
+		machine_saw(m, &event, now_us);
+	origin_step(o, step);
 }
 
 void origin_done(struct http_exchange *x, const struct http_outcome *outcome, void *data)
 {
 	struct origin *o = data;
-	struct waiter *w = http_exchange_tag(x);
-	if (w != NULL)
-		waiter_free(o, w);
-	const char *path = http_exchange_request(x)->path, *name;
-	size_t len;
-	enum file_kind file;
+	struct request *r = http_exchange_tag(x);
+	if (r != NULL)
+		request_free(o, r);
+	const char *path = http_exchange_request(x)->path;
+	struct route route = route_parse(path);
+	o->traffic[route.kind].requests++;
+	o->traffic[route.kind].bytes += outcome->sent;
 	char mac[18];
 	bool cut = outcome->status == 0 || outcome->sent < outcome->len;
 	struct journal_step step = {
 		.step = "http",
 		.client = http_exchange_peer(x),
-		.mac = journal_find_mac(http_exchange_peer(x), mac) ? mac : NULL,
 		.subject = path,
 		.status = outcome->status,
 		.bytes = outcome->sent,
@@ -307,45 +373,101 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 			: cut                    ? "the client left"
 						 : NULL,
 	};
-	if (parse_path(path, &name, &len, &file))
-		step.step = files[file].step;
-	journal_put(o->journal, &step);
+	/* Objects are too many, and whoever watches is no client: metrics count them. */
+	bool loud = route.kind == ROUTE_BOOT || route.kind == ROUTE_MANIFEST ||
+		route.kind == ROUTE_NONE || route.kind == ROUTE_INDEX;
+	if (!loud)
+		return;
+	step.mac = journal_find_mac(step.client, mac) ? mac : NULL;
+	if (route.kind == ROUTE_MANIFEST)
+		step.step = "manifest";
+	if (route.kind != ROUTE_BOOT) {
+		origin_step(o, &step);
+		return;
+	}
+	step.step = boot_file_step(route.file);
+	origin_saw(o, &step, true);
+	const struct version *v = systems_find(o->systems, route.name, route.name_len);
+	struct machine *m = machines_find(&o->machines, step.client, strlen(step.client));
+	if (v != NULL && m != NULL)
+		machine_set_system(m, path_basename(v->toplevel));
 }
 
-int origin_new(struct event_base *base, const struct strvec *systems,
-	const struct boot_options *options, const struct journal *journal, struct origin **ret,
+static int open_net(struct origin *o, struct err *err)
+{
+	AUTO_FREE char *dir = path_printf(err, "%s/profiles", o->options.boot->state_dir);
+	if (dir == NULL || profiles_open(dir, &o->profiles, err) < 0)
+		return -1;
+	return hub_new(o->base, o->options.uplink, &crew_ops, o, &o->hub, err);
+}
+
+static int open_clock(struct origin *o, struct err *err)
+{
+	const struct timeval second = {.tv_sec = 1};
+	o->clock = event_new(o->base, -1, EV_PERSIST, on_clock, o);
+	return o->clock == NULL || event_add(o->clock, &second) < 0 ? err_oom(err) : 0;
+}
+
+int origin_new(struct event_base *base, const struct origin_options *options, struct origin **ret,
 	struct err *err)
 {
 	struct origin *o = calloc(1, sizeof(*o));
 	if (o == NULL)
 		return err_oom(err);
-	o->journal = journal;
-	TAILQ_INIT(&o->waiters);
-	int r = builder_new(base, options, on_built, o, &o->builder, err);
-	for (size_t i = 0; i < systems->len && r == 0; i++) {
-		struct served s = {.system = systems->items[i]};
-		r = vec_push(&o->systems, s, err);
-		if (r == 0)
-			r = resolve(o, &o->systems.items[i], err);
-	}
-	if (r < 0)
+	o->options = *options;
+	o->base = base;
+	o->began_us = hub_now_us();
+	TAILQ_INIT(&o->requests);
+	machines_init(&o->machines);
+	if (open_clock(o, err) < 0 || (options->boot->root == ROOT_NET && open_net(o, err) < 0) ||
+		systems_new(base, options->systems, options->boot, on_made, o, &o->systems, err) <
+			0) {
 		origin_free(o);
-	else
-		*ret = o;
-	return r;
+		return -1;
+	}
+	*ret = o;
+	return 0;
 }
 
 struct origin *origin_free(struct origin *o)
 {
 	if (o == NULL)
 		return NULL;
-	builder_free(o->builder);
-	for (struct waiter *w; (w = TAILQ_FIRST(&o->waiters)) != NULL;)
-		waiter_free(o, w);
-	VEC_FOREACH(s, &o->systems)
-		for (size_t i = 0; i < BOOTS_KEPT; i++)
-			version_done(&s->versions[i]);
-	vec_done(&o->systems);
+	o->hub = hub_free(o->hub);
+	systems_free(o->systems);
+	for (struct request *r; (r = TAILQ_FIRST(&o->requests)) != NULL;)
+		request_free(o, r);
+	profiles_close(o->profiles);
+	machines_done(&o->machines);
+	events_done(&o->events);
+	if (o->clock != NULL)
+		event_free(o->clock);
+	free(o->url);
 	free(o);
 	return NULL;
+}
+
+void origin_set_url(struct origin *o, const char *url)
+{
+	free(o->url);
+	o->url = strdup(url);
+}
+
+bool origin_is_busy(const struct origin *o)
+{
+	return o != NULL && systems_are_busy(o->systems);
+}
+
+void origin_refresh(struct origin *o)
+{
+	systems_refresh(o->systems);
+}
+
+void origin_stop(struct origin *o)
+{
+	struct request *r;
+	o->stopping = true;
+	TAILQ_FOREACH(r, &o->requests, entry)
+		r->deadline_us = 0;
+	on_clock(-1, 0, o);
 }

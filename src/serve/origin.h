@@ -3,11 +3,7 @@
 #define SERVE_ORIGIN_H
 
 /*
- * What is served: the systems by name, their boots as they come and go, and the routes
- *
- *   /                                 a status page
- *   /boot/NAME/netboot.ipxe           the script, NAME being the toplevel's file name or "default"
- *   /boot/NAME/{bzImage,initrd}
+ * What an origin answers (serve/route.h has the paths), and what it knows of the machines that ask.
  */
 
 #include "base/vec.h"
@@ -18,18 +14,37 @@
 struct event_base;
 struct origin;
 
-/*
- * Serves `systems` (store paths or symlinks to them; the first is the default one). The boots are
- * begun at once. A system that cannot be resolved now is an error.
- */
-int origin_new(struct event_base *base, const struct strvec *systems,
-	const struct boot_options *options, const struct journal *journal, struct origin **ret,
+/* The strings, and what is pointed to, outlive the origin. */
+struct origin_options {
+	const struct strvec
+		*systems; /* store paths or symlinks to them; the first is the default */
+	const struct boot_options *boot;
+	const struct journal *journal;
+	const char *cache_control; /* of objects */
+	uint64_t uplink;           /* bytes of chunks a second, 0: no limit */
+	bool boot_from_peers;
+};
+
+/* Begins to make the boots. A system that cannot be resolved now is an error. */
+int origin_new(struct event_base *base, const struct origin_options *options, struct origin **ret,
 	struct err *err);
 /* Only after the server that uses it is gone. NULL is fine; returns NULL. */
 struct origin *origin_free(struct origin *origin);
 
+/* How clients reach us when a request does not say: "http://ADDR:PORT". */
+void origin_set_url(struct origin *origin, const char *url);
+
 /* Looks where the symlinks lead now; failures are logged. */
 void origin_refresh(struct origin *origin);
+
+/* True while a boot is being made: what the options point to is in use beyond origin_free(). */
+bool origin_is_busy(const struct origin *origin);
+
+/* Lets nobody wait any longer, and closes the links: for the end. */
+void origin_stop(struct origin *origin);
+
+/* A step that was seen elsewhere (DHCP, TFTP). `boot_loader`: only a boot loader does this. */
+void origin_saw(struct origin *origin, const struct journal_step *step, bool boot_loader);
 
 /* For struct http_server_config; data is the origin. */
 void origin_handle(struct http_exchange *exchange, void *data);

@@ -30,22 +30,66 @@ static int check(const char *cmdline, struct err *err)
 	return 0;
 }
 
-int script_put(
-	const char *name, const char *dir, const char *cmdline, struct buf *out, struct err *err)
+/* The lines that load; `extra` is ours and may have what iPXE expands. */
+struct loads {
+	const char *dir, *peer, *cmdline, *extra;
+};
+
+static int put_loads(const struct loads *l, struct buf *out, struct err *err)
 {
-	if (check(cmdline, err) < 0)
+	/* iPXE: "a || b || c" runs b when a failed, c when that failed, too. */
+	if (buf_put_str(out, ":start\n", err) < 0)
 		return -1;
-	return buf_printf(out, err,
-		"#!ipxe\n"
-		"echo snowboot: %s\n"
-		":start\n"
-		"kernel %sbzImage initrd=initrd %s || goto failed\n"
-		"initrd %sinitrd || goto failed\n"
+	if (l->peer != NULL &&
+		buf_printf(out, err, "kernel %s%sbzImage initrd=initrd %s%s || ", l->peer, l->dir,
+			l->cmdline, l->extra) < 0)
+		return -1;
+	if (buf_printf(out, err, "kernel %sbzImage initrd=initrd %s%s || goto failed\n", l->dir,
+		    l->cmdline, l->extra) < 0)
+		return -1;
+	if (l->peer != NULL && buf_printf(out, err, "initrd %s%sinitrd || ", l->peer, l->dir) < 0)
+		return -1;
+	return buf_printf(out, err, "initrd %sinitrd || goto failed\n", l->dir);
+}
+
+static int put(const char *name, const struct loads *loads, struct buf *out, struct err *err)
+{
+	if (check(loads->cmdline, err) < 0 ||
+		buf_printf(out, err, "#!ipxe\necho snowboot: %s\n", name) < 0 ||
+		put_loads(loads, out, err) < 0)
+		return -1;
+	return buf_put_str(out,
 		"boot || goto failed\n"
 		":failed\n"
 		"imgfree\n"
 		"echo snowboot: that did not work, trying again in 10 seconds\n"
 		"sleep 10\n"
 		"goto start\n",
-		name, dir, cmdline, dir);
+		err);
+}
+
+int script_put(
+	const char *name, const char *dir, const char *cmdline, struct buf *out, struct err *err)
+{
+	const struct loads loads = {.dir = dir, .cmdline = cmdline, .extra = ""};
+	return put(name, &loads, out, err);
+}
+
+/*
+ * netX is the card that iPXE used last, hexhyp writes its address as PXELINUX does: BOOTIF=01-aa-…,
+ * 01 being Ethernet (RFC 1700).
+ */
+int script_put_net(const struct script_net *script, struct buf *out, struct err *err)
+{
+	AUTO_BUF extra = {0};
+	if (buf_printf(&extra, err, " snowboot.origin=%s BOOTIF=01-${netX/mac:hexhyp}",
+		    script->origin) < 0)
+		return -1;
+	const struct loads loads = {
+		.dir = script->dir,
+		.peer = script->peer,
+		.cmdline = script->cmdline,
+		.extra = buf_str(&extra, err),
+	};
+	return loads.extra == NULL ? -1 : put(script->name, &loads, out, err);
 }

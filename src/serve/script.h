@@ -14,4 +14,15 @@
 int script_put(
 	const char *name, const char *dir, const char *cmdline, struct buf *out, struct err *err);
 
+/* A script for a network root. */
+struct script_net {
+	const char *name, *dir, *cmdline; /* as above */
+	const char *origin; /* what the node in the initramfs asks: "http://HOST:PORT" */
+	const char *peer;   /* kernel and initrd come from there ("http://HOST:PORT") and from `dir`
+			       when that fails; NULL: from `dir` */
+};
+
+/* The same with a network root: adds where the origin is and which card the machine booted by. */
+int script_put_net(const struct script_net *script, struct buf *out, struct err *err);
+
 #endif

@@ -22,6 +22,8 @@
 
 struct serve {
 	const struct serve_options *options;
+	struct signer signer;
+	char *state_dir;
 	struct event_base *base;
 	struct event *signals[3];
 	struct origin *origin;
@@ -49,6 +51,7 @@ static void begin_stop(struct serve *s)
 	}
 	s->stopping = true;
 	s->dnsmasq = dnsmasq_stop(s->dnsmasq);
+	origin_stop(s->origin);
 	struct timeval limit = {.tv_sec = DRAIN_SECONDS};
 	event_base_loopexit(s->base, &limit);
 	http_server_drain(s->server, leave, s);
@@ -106,7 +109,10 @@ static void on_dnsmasq_line(const char *line, void *data)
 		.subject = subject,
 		.note = step.note,
 	};
-	journal_put(&s->options->journal, &out);
+	/* Any DHCP client gets offers and addresses; these two are for boot loaders. */
+	bool boot_loader = strcmp(step.step, "tftp") == 0 ||
+		(step.note != NULL && strcmp(step.note, "told to boot") == 0);
+	origin_saw(s->origin, &out, boot_loader);
 }
 
 static void on_dnsmasq_end(const struct err *failure, void *data)
@@ -193,6 +199,7 @@ static int start_http(struct serve *s, struct err *err)
 	if (url == NULL)
 		return -1;
 	s->script_url = path_printf(err, "%s/boot/default/netboot.ipxe", url);
+	origin_set_url(s->origin, url);
 	log_info("serving at %s/", url);
 	return s->script_url != NULL ? 0 : -1;
 }
@@ -236,16 +243,37 @@ static void start_norouter(struct serve *s)
 		log_debug("%s, ignoring", err.msg);
 }
 
+/* Keys and state, which only network roots need. */
+static int open_state(struct serve *s, struct serve_options *o, struct err *err)
+{
+	if (o->boot.root == ROOT_RAM)
+		return 0;
+	s->state_dir = o->state_dir != NULL ? path_printf(err, "%s", o->state_dir)
+					    : signer_default_dir(err);
+	if (s->state_dir == NULL || signer_open(&o->keys, s->state_dir, &s->signer, err) < 0)
+		return -1;
+	o->boot.state_dir = s->state_dir;
+	o->boot.signer = &s->signer;
+	return 0;
+}
+
 static int start(struct serve *s, struct err *err)
 {
 	const struct serve_options *o = s->options;
 	bool dhcp = o->dhcp != DHCP_OFF;
+	const struct origin_options origin = {
+		.systems = &o->systems,
+		.boot = &o->boot,
+		.journal = &o->journal,
+		.cache_control = o->cache_control,
+		.uplink = o->uplink,
+		.boot_from_peers = o->boot_from_peers,
+	};
 	s->base = event_base_new();
 	if (s->base == NULL)
 		return err_oom(err);
 	if (((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
-		origin_new(s->base, &o->systems, &o->boot, &o->journal, &s->origin, err) < 0 ||
-		start_http(s, err) < 0)
+		origin_new(s->base, &origin, &s->origin, err) < 0 || start_http(s, err) < 0)
 		return -1;
 	/* Before DHCP, whose files would stay behind: a signal waits for the loop from here on. */
 	if (catch_signals(s, err) < 0)
@@ -255,10 +283,12 @@ static int start(struct serve *s, struct err *err)
 	return dhcp ? start_dhcp(s, err) : 0;
 }
 
-int serve_run(const struct serve_options *options, struct err *err)
+int serve_run(struct serve_options *options, struct err *err)
 {
 	struct serve s = {.options = options, .failure = ERR_INIT};
-	int r = start(&s, err);
+	int r = open_state(&s, options, err);
+	if (r == 0)
+		r = start(&s, err);
 	if (r == 0) {
 		event_base_dispatch(s.base);
 		if (!err_clean(&s.failure)) {
@@ -269,6 +299,7 @@ int serve_run(const struct serve_options *options, struct err *err)
 	dnsmasq_stop(s.dnsmasq);
 	norouter_stop(s.norouter);
 	http_server_free(s.server);
+	bool busy = origin_is_busy(s.origin); /* then the builder's thread still uses these */
 	origin_free(s.origin);
 	for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)
 		if (s.signals[i] != NULL)
@@ -276,5 +307,9 @@ int serve_run(const struct serve_options *options, struct err *err)
 	if (s.base != NULL)
 		event_base_free(s.base);
 	free(s.script_url);
+	if (!busy) {
+		free(s.state_dir);
+		signer_done(&s.signer);
+	}
 	return r;
 }

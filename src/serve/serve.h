@@ -13,19 +13,25 @@
 
 struct serve_options {
 	struct strvec systems;
-	struct boot_options boot;
+	struct boot_options boot; /* state_dir and signer are filled in by serve_run() */
 	enum dhcp_mode dhcp;
 	const char *interface; /* NULL: the only one there is */
 	const char *listen;   /* "ADDR", "ADDR:PORT", "[ADDR6]:PORT"; NULL: the interface's address,
 				 or all of them without DHCP */
 	const char *ipxe_dir; /* NULL: where distributions put it */
 	struct journal journal;
+	/* For network roots: */
+	struct strvec keys;        /* files of secret keys; none: one of our own in state_dir */
+	const char *state_dir;     /* NULL: signer_default_dir() */
+	const char *cache_control; /* of objects */
+	uint64_t uplink;           /* bytes of chunks a second that nodes get, 0: no limit */
+	bool boot_from_peers;
 };
 
 /*
  * Serves until SIGINT or SIGTERM (success: running transfers may end within 10 s; a second signal
  * cuts them) or until dnsmasq fails. SIGHUP looks where the symlinks lead now.
  */
-int serve_run(const struct serve_options *options, struct err *err);
+int serve_run(struct serve_options *options, struct err *err);
 
 #endif

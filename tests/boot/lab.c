@@ -141,7 +141,7 @@ int lab_serve(struct lab *lab, const char *system, struct err *err)
 {
 	const char *program = getenv("SNOWBOOT");
 	const char *const words[] = {program != NULL ? program : "build/src/cli/snowboot", "serve",
-		system, "--dhcp", "full", "--interface", LAB_BRIDGE};
+		system, "--root", "ram", "--dhcp", "full", "--interface", LAB_BRIDGE};
 	AUTO_STRVEC argv = {0};
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strvec_push(&argv, words[i], err) < 0)

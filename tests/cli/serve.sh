@@ -58,17 +58,17 @@ code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
 ### What it refuses.
 check_fails 2 "snowboot: 'snowboot serve' needs SYSTEM...
 hint: see 'snowboot serve --help'" "$snowboot" serve
-check_fails 2 "snowboot: --dhcp takes proxy, full or off, not 'maybe'" "$snowboot" serve --dhcp maybe "$system"
+check_fails 2 "snowboot: --dhcp takes proxy, full or off, not 'maybe'" "$snowboot" serve --root ram --dhcp maybe "$system"
 check_fails 1 "snowboot: there is no network interface 'nosuch0'
-hint: 'ip link' lists them" "$snowboot" serve --interface nosuch0 "$system"
-run "$snowboot" serve --dhcp off --listen nonsense "$system"
+hint: 'ip link' lists them" "$snowboot" serve --root ram --interface nosuch0 "$system"
+run "$snowboot" serve --root ram --dhcp off --listen nonsense "$system"
 check_equal status "$status" 2
 check_stderr "^snowboot: --listen takes an address like 10\.0\.0\.1:8080 or \[fd00::1\]:8080, not 'nonsense'\$"
 
 ### HTTP.
 profile=$tmp/profile
 ln -s "$system" "$profile"
-start http -- --dhcp off --listen 127.0.0.1:0 --append "quiet two" "$profile"
+start http -- --root ram --dhcp off --listen 127.0.0.1:0 --append "quiet two" "$profile"
 boot=$url/boot/default
 status_page=$(get "$url/")
 [[ $status_page == *"/boot/$name/netboot.ipxe"* ]] || fail "status page: $status_page"
@@ -144,7 +144,7 @@ done
 [[ ${held:-} == *"$system"* && $held == *"$second"* ]] || fail "not held from the collector: ${held:-nothing}"
 
 # The port is taken.
-run "$snowboot" serve --dhcp off --listen "127.0.0.1:${url##*:}" "$system"
+run "$snowboot" serve --root ram --dhcp off --listen "127.0.0.1:${url##*:}" "$system"
 check_equal status "$status" 1
 check_stderr "^snowboot: cannot listen on '127\.0\.0\.1:${url##*:}': Address already in use\$"
 check_stderr "^hint: another program has this port \('ss -ltnp' names it\); choose another one with --listen ADDR:PORT\$"
@@ -162,7 +162,7 @@ grep -Eq '^[0-9:]{8} 127\.0\.0\.1 initrd: /boot/default/initrd 3[0-9]{2}\.[0-9] 
 
 ### A system that is none: named, answered with 500, and the server goes on.
 odd=$(fixture odd)
-start odd -- --dhcp off --listen 127.0.0.1:0 --json "$odd"
+start odd -- --state "$tmp/state" --dhcp off --listen 127.0.0.1:0 --json "$odd"
 check_equal "status for no system" "$(code "$url/boot/default/netboot.ipxe")" 500
 stop 0
 python3 -c 'import json, sys; s = [json.loads(l) for l in open(sys.argv[1])][0]; assert (s["step"], s["status"]) == ("script", 500), s' \
@@ -185,12 +185,12 @@ ask() { "${in_client[@]}" python3 "$here/pxe_client.py" v1 "$@" >"$tmp/stdout"; 
 script=http://10.55.0.1:8080/boot/default/netboot.ipxe
 
 # No permission: root without the capabilities, and the way out.
-run "${in_server[@]}" setpriv --bounding-set -net_admin,-net_raw --inh-caps -net_admin,-net_raw -- "$snowboot" serve "$system"
+run "${in_server[@]}" setpriv --bounding-set -net_admin,-net_raw --inh-caps -net_admin,-net_raw -- "$snowboot" serve --root ram "$system"
 check_equal status "$status" 1
 check_stderr "^snowboot: no permission to serve DHCP on 'v0'\$"
 check_stderr "^hint: run as root \(or with CAP_NET_ADMIN, CAP_NET_RAW and CAP_NET_BIND_SERVICE\), or pass --dhcp off and let your own DHCP server name $script\$"
 
-start proxy "${in_server[@]}" -- "$system"
+start proxy "${in_server[@]}" -- --root ram "$system"
 wait_line "$tmp/proxy.err" "^proxy DHCP on 'v0', TFTP from '/usr/lib/ipxe'\$"
 ask bios
 check_stdout '^yiaddr 0\.0\.0\.0$'
@@ -225,14 +225,14 @@ wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac tftp: snponly\.efi\$"
 wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac script: /boot/default/netboot\.ipxe [0-9]+ bytes in [0-9.]+ s\$"
 
 # Another DHCP server has the port.
-run "${in_server[@]}" timeout 60 "$snowboot" serve --listen 10.55.0.1:8081 "$system"
+run "${in_server[@]}" timeout 60 "$snowboot" serve --root ram --listen 10.55.0.1:8081 "$system"
 check_equal status "$status" 1
 check_stderr "^snowboot: cannot serve DHCP on 'v0', UDP port 67: Address already in use\$"
 check_stderr "^hint: another server has this port \('ss -lunp' names it\): stop it, or pass --dhcp off and let it name our script\$"
 stop 0
 ip -4 -n "${ns}c" addr flush dev v1
 
-start full "${in_server[@]}" -- --dhcp full --interface v0 "$system"
+start full "${in_server[@]}" -- --root ram --dhcp full --interface v0 "$system"
 wait_line "$tmp/full.err" "^DHCP on 'v0', TFTP from '/usr/lib/ipxe'\$"
 for pair in bios:undionly.kpxe efi:snponly.efi efi-9:snponly.efi "ipxe:$script" "ipxe-efi:$script"; do
 	ask "${pair%%:*}"
@@ -267,7 +267,7 @@ wait "$server" || status=$?
 check_equal "exit status without dnsmasq" "$status" 1
 tail -n 1 "$tmp/full.err" | grep -Eq '^snowboot: dnsmasq was killed by signal 9; it last said: ' ||
 	fail "not reported: $(cat "$tmp/full.err")"
-start killed "${in_server[@]}" -- --dhcp full "$system"
+start killed "${in_server[@]}" -- --root ram --dhcp full "$system"
 wait_line "$tmp/killed.err" "^DHCP on 'v0'"
 child=$(pgrep -P "$server" dnsmasq)
 folder=$(tr '\0' '\n' <"/proc/$child/cmdline" | sed -n 's|^--conf-file=\(.*\)/dnsmasq.conf$|\1|p')
@@ -286,7 +286,7 @@ run_at_exit "rm -rf '$ipxe'"
 chmod 755 "$ipxe"
 mkdir "$ipxe/a, b #\"c"
 cp /usr/lib/ipxe/undionly.kpxe /usr/lib/ipxe/snponly.efi "$ipxe/a, b #\"c"
-start ipxe env -C "$ipxe" "${in_server[@]}" -- --listen '[::]:8080' --ipxe-dir 'a, b #"c' "$system"
+start ipxe env -C "$ipxe" "${in_server[@]}" -- --root ram --listen '[::]:8080' --ipxe-dir 'a, b #"c' "$system"
 wait_line "$tmp/ipxe.err" "^proxy DHCP on 'v0', TFTP from '$ipxe/a, b #\"c'\$"
 ask ipxe
 check_stdout "^file $script\$"
@@ -299,4 +299,4 @@ ip -n "${ns}s" link add v2 type veth peer name v3 netns "${ns}c"
 ip -n "${ns}s" addr add 10.56.0.1/24 dev v2
 ip -n "${ns}s" link set v2 up
 check_fails 2 "snowboot: several network interfaces have an address: 'v0' (10.55.0.1), 'v2' (10.56.0.1)
-hint: name the one that clients are on with --interface IF" "${in_server[@]}" "$snowboot" serve "$system"
+hint: name the one that clients are on with --interface IF" "${in_server[@]}" "$snowboot" serve --root ram "$system"

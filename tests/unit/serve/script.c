@@ -3,6 +3,8 @@
 
 #include "test.h"
 
+#include <string.h>
+
 static void exact_text(void **state)
 {
 	(void)state;
@@ -23,6 +25,48 @@ static void exact_text(void **state)
 		"echo snowboot: that did not work, trying again in 10 seconds\n"
 		"sleep 10\n"
 		"goto start\n");
+}
+
+static void network_root(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_BUF out = {0};
+	struct script_net script = {
+		.name = "n",
+		.dir = "/boot/n/",
+		.cmdline = "quiet",
+		.origin = "http://10.0.0.1:8080",
+	};
+	assert_ok(script_put_net(&script, &out, &err));
+	assert_string_equal(buf_str(&out, &err),
+		"#!ipxe\n"
+		"echo snowboot: n\n"
+		":start\n"
+		"kernel /boot/n/bzImage initrd=initrd quiet snowboot.origin=http://10.0.0.1:8080 "
+		"BOOTIF=01-${netX/mac:hexhyp} || goto failed\n"
+		"initrd /boot/n/initrd || goto failed\n"
+		"boot || goto failed\n"
+		":failed\n"
+		"imgfree\n"
+		"echo snowboot: that did not work, trying again in 10 seconds\n"
+		"sleep 10\n"
+		"goto start\n");
+	buf_clear(&out);
+	script.peer = "http://10.0.0.9:8470";
+	assert_ok(script_put_net(&script, &out, &err));
+	const char *text = buf_str(&out, &err);
+	assert_non_null(strstr(text,
+		"\nkernel http://10.0.0.9:8470/boot/n/bzImage initrd=initrd quiet "
+		"snowboot.origin=http://10.0.0.1:8080 BOOTIF=01-${netX/mac:hexhyp} || kernel "
+		"/boot/n/bzImage initrd=initrd quiet snowboot.origin=http://10.0.0.1:8080 "
+		"BOOTIF=01-${netX/mac:hexhyp} || goto failed\n"
+		"initrd http://10.0.0.9:8470/boot/n/initrd || initrd /boot/n/initrd || goto "
+		"failed\n"));
+	script.cmdline = "a=${b}";
+	assert_int_equal(script_put_net(&script, &out, &err), -1);
+	assert_err(
+		&err, ERR_UNSUPPORTED, "the kernel command line has '${', which iPXE would expand");
 }
 
 static void what_ipxe_would_change(void **state)
@@ -46,6 +90,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exact_text),
+		cmocka_unit_test(network_root),
 		cmocka_unit_test(what_ipxe_would_change),
 	};
 	return TEST_MAIN(tests);

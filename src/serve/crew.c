@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What nodes tell on their links: to the machines' model, to the boot profiles, to the journal. And
+ * where a chunk lies that one of them asks for.
+ */
+#include "base/log.h"
+#include "base/path.h"
+#include "serve/parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A boot's touches count for the profile until the system is up, and at most this long. */
+#define TOUCHES_US ((uint64_t)600 * 1000000)
+
+/* What is kept per link, as hub_node_user(). */
+struct sailor {
+	struct node_id id;
+	struct digest catalog; /* of the system that it boots */
+	bool profiled;         /* its touches count */
+	uint64_t joined_us;
+};
+
+static const struct chunk_place *find(
+	const struct digest *chunk, const struct object_set **ret_set, void *data)
+{
+	struct origin *o = data;
+	const struct chunk_place *place = NULL;
+	struct boot *boot = systems_chunk(o->systems, chunk, &place);
+	if (boot != NULL)
+		*ret_set = &boot->objects;
+	return place;
+}
+
+/* Of the machine whose link this is; NULL when it joined by another one since. */
+static struct machine *machine_of(struct origin *o, const struct hub_node *node)
+{
+	struct machine *m;
+	TAILQ_FOREACH(m, &o->machines.list, entry)
+		if (m->owner == node)
+			return m;
+	return NULL;
+}
+
+static void tell(struct origin *o, const struct machine *m, const char *subject, const char *note)
+{
+	const struct journal_step step = {
+		.step = "node",
+		.client = m->address[0] != '\0' ? m->address : NULL,
+		.mac = m->mac[0] != '\0' ? m->mac : NULL,
+		.subject = subject,
+		.note = note,
+	};
+	origin_step(o, &step);
+}
+
+static void joined(struct origin *o, struct hub_node *node, const struct node_address *address,
+	const struct message *message)
+{
+	struct err err = ERR_INIT;
+	struct sailor *sailor = hub_node_user(node);
+	bool again = sailor != NULL;
+	if (!again)
+		sailor = calloc(1, sizeof(*sailor));
+	if (sailor == NULL)
+		return; /* without memory it is served, but not shown */
+	hub_node_set_user(node, sailor);
+	const char *system = message->join.system != NULL ? message->join.system : "";
+	struct member member = message->join.member;
+	uint16_t port = member.address.port;
+	member.address = *address; /* where it really is; what it says of itself is for peers */
+	member.address.port = port;
+	uint64_t now_us = hub_now_us();
+	struct machine *m =
+		machines_join(&o->machines, &member, system, message->join.serial, now_us);
+	if (m == NULL)
+		return;
+	m->owner = node;
+	const struct boot *boot = systems_boot(o->systems, system);
+	sailor->id = member.id;
+	if (boot != NULL && !again) {
+		sailor->catalog = boot->catalog_digest;
+		sailor->profiled =
+			profiles_begin(o->profiles, &sailor->catalog, &member.id, &err) == 0;
+		sailor->joined_us = now_us;
+	}
+	char note[64];
+	snprintf(
+		note, sizeof(note), "joined, issue %llu", (unsigned long long)message->join.serial);
+	tell(o, m, system[0] != '\0' ? path_basename(system) : NULL, note);
+}
+
+static void touched(struct origin *o, struct hub_node *node, const struct message *message)
+{
+	struct sailor *sailor = hub_node_user(node);
+	const struct boot *boot = sailor != NULL && sailor->profiled
+		? systems_catalog(o->systems, &sailor->catalog)
+		: NULL;
+	if (boot == NULL || hub_now_us() - sailor->joined_us > TOUCHES_US)
+		return;
+	VEC_FOREACH(chunk, &message->touches) {
+		struct err err = ERR_INIT;
+		const struct chunk_place *place = object_set_chunk(&boot->objects, &chunk->digest);
+		if (place != NULL && place->member != UINT32_MAX &&
+			profiles_touch(o->profiles, &sailor->catalog, &sailor->id, &chunk->digest,
+				&err) < 0)
+			log_ignored(&err);
+	}
+}
+
+static void beat(struct origin *o, struct hub_node *node, const struct message *message)
+{
+	struct machine *m = machine_of(o, node);
+	if (m == NULL || !machine_beats(m, message, hub_now_us()))
+		return;
+	tell(o, m, NULL, m->step);
+	struct sailor *sailor = hub_node_user(node);
+	if (sailor != NULL && strcmp(m->step, "multi-user") == 0)
+		sailor->profiled = false;
+}
+
+static void heard(struct hub_node *node, const struct node_address *address,
+	const struct message *message, void *data)
+{
+	struct origin *o = data;
+	if (message->type == MESSAGE_JOIN)
+		joined(o, node, address, message);
+	else if (message->type == MESSAGE_HEARTBEAT)
+		beat(o, node, message);
+	else if (message->type == MESSAGE_TOUCHES)
+		touched(o, node, message);
+}
+
+static void gone(struct hub_node *node, void *data)
+{
+	struct origin *o = data;
+	struct machine *m = machine_of(o, node);
+	if (m != NULL) {
+		machine_leaves(m, hub_now_us());
+		if (!o->stopping)
+			tell(o, m, NULL, "its link is gone");
+	}
+	free(hub_node_user(node));
+}
+
+const struct hub_ops crew_ops = {.find = find, .heard = heard, .gone = gone};

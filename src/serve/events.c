@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* A ring: who reads too seldom misses the oldest and sees it by the numbers. */
+#include "serve/events.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+void events_done(struct events *events)
+{
+	for (size_t i = 0; i < EVENTS_KEPT; i++)
+		free(events->lines[i]);
+	*events = (struct events){0};
+}
+
+void events_put(struct events *events, char *take_line)
+{
+	if (take_line == NULL)
+		return;
+	char **slot = &events->lines[++events->last % EVENTS_KEPT];
+	free(*slot);
+	*slot = take_line;
+}
+
+int events_since(const struct events *events, uint64_t after, struct buf *out, size_t *ret_count,
+	struct err *err)
+{
+	if (after > events->last)
+		after = 0;
+	if (events->last - after > EVENTS_KEPT)
+		after = events->last - EVENTS_KEPT;
+	size_t count = 0;
+	for (uint64_t n = after + 1; n <= events->last; n++, count++) {
+		const char *line = events->lines[n % EVENTS_KEPT];
+		if (buf_printf(out, err, "{\"event\":%" PRIu64 ",%s\n", n, line + 1) < 0)
+			return -1;
+	}
+	*ret_count = count;
+	return 0;
+}

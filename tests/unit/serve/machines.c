@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+#include "serve/machines.h"
+
+#include "test.h"
+
+#include <string.h>
+
+#define S ((uint64_t)1000000)
+#define MAC "52:54:00:00:00:01"
+
+static void saw(struct machine *m, const char *step, bool boot_loader, uint64_t now_us)
+{
+	const struct machine_event event = {
+		.step = step, .boot_loader = boot_loader, .bytes = 10, .elapsed_us = S / 2};
+	assert_non_null(m);
+	machine_saw(m, &event, now_us);
+}
+
+static void assert_step(const struct machine *m, size_t i, const char *name, double began)
+{
+	assert_true(i < m->step_count);
+	assert_string_equal(m->steps[i].name, name);
+	assert_int_equal(m->steps[i].began_us, (uint64_t)(began * 1e6));
+}
+
+static struct member member_at(uint8_t last, uint8_t id)
+{
+	struct member member = {.id = {{id}}, .address = {.port = 8470}};
+	const uint8_t ip[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, last};
+	memcpy(member.address.ip, ip, sizeof(ip));
+	return member;
+}
+
+static struct message heartbeat(const char *step, uint64_t origin_bytes)
+{
+	struct message m = {.type = MESSAGE_HEARTBEAT};
+	m.heartbeat.step = (char *)step;
+	m.heartbeat.percent = 5;
+	m.heartbeat.counters[COUNTER_ORIGIN_BYTES] = origin_bytes;
+	m.heartbeat.counters[COUNTER_READS] = origin_bytes > 0;
+	return m;
+}
+
+/* DHCP, TFTP, script, kernel, initrd, then the node by the same address. */
+static struct machine *boot(struct machines *machines, uint64_t t)
+{
+	saw(machines_get(machines, MAC, NULL, t), "dhcp", false, t);
+	saw(machines_get(machines, MAC, NULL, t + S), "dhcp", true, t + S);
+	saw(machines_get(machines, MAC, "10.0.0.7", t + 2 * S), "tftp", true, t + 2 * S);
+	struct machine *m = machines_get(machines, NULL, "10.0.0.7", t + 3 * S);
+	saw(m, "script", true, t + 3 * S);
+	saw(m, "kernel", true, t + 4 * S);
+	saw(m, "initrd", true, t + 5 * S);
+	machine_set_system(m, "abc-system");
+	return m;
+}
+
+static void one_boot(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = boot(&machines, 100 * S);
+	assert_int_equal(machines.len, 1);
+	assert_int_equal(m->began_us, 100 * S);
+	assert_int_equal(m->step_count, 5);
+	assert_step(m, 0, "dhcp", 100);
+	assert_step(m, 1, "tftp", 101.5);
+	assert_step(m, 4, "initrd", 104.5);
+	assert_int_equal(m->steps[4].bytes, 10);
+
+	struct member member = member_at(7, 1);
+	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 3, 107 * S), m);
+	assert_int_equal(machines.len, 1);
+	assert_true(m->linked);
+	struct message beat = heartbeat("trees", 0);
+	assert_true(machine_beats(m, &beat, 108 * S));
+	assert_false(machine_beats(m, &beat, 109 * S));
+	beat = heartbeat("ready", 5000);
+	assert_true(machine_beats(m, &beat, 110 * S));
+	assert_string_equal(m->step, "ready");
+	assert_int_equal(m->step_count, 8);
+	assert_step(m, 6, "ready", 110);
+	assert_step(m, 7, "first read", 110);
+	assert_false(machine_beats(m, &beat, 111 * S)); /* "ready" is no new step after it */
+	assert_int_equal(machine_rate(m, 111 * S), 5000 / 3);
+	machines_done(&machines);
+}
+
+static void renewals_are_no_boots(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = boot(&machines, 100 * S);
+	saw(m, "dhcp", false, 106 * S); /* stage 1 asks for itself */
+	assert_int_equal(m->boots, 1);
+	assert_int_equal(m->step_count, 5);
+	/* The next boot begins with its own DHCP. */
+	boot(&machines, 1000 * S);
+	assert_int_equal(m->boots, 2);
+	assert_int_equal(m->began_us, 1000 * S);
+	assert_int_equal(m->step_count, 5);
+	machines_done(&machines);
+}
+
+static void the_same_step_in_pieces(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = boot(&machines, 100 * S);
+	saw(m, "initrd", true, 106 * S);
+	assert_int_equal(m->step_count, 5);
+	assert_int_equal(m->steps[4].bytes, 20);
+	assert_int_equal(m->steps[4].ended_us, 106 * S);
+	machines_done(&machines);
+}
+
+static void a_node_by_another_address(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = boot(&machines, 100 * S);
+	struct member member = member_at(99, 1);
+	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 1, 107 * S), m);
+	assert_string_equal(m->address, "10.0.0.7");
+	/* Another system's node is another machine. */
+	struct member other = member_at(98, 2);
+	struct machine *n = machines_join(&machines, &other, "/nix/store/def-system", 1, 108 * S);
+	assert_ptr_not_equal(n, m);
+	assert_string_equal(n->address, "10.0.0.98");
+	/* The first one again, by its id, after its link broke. */
+	machine_leaves(m, 110 * S);
+	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 1, 111 * S), m);
+	assert_ptr_equal(machines_find(&machines, "52:54:00:00:00:01", 17), m);
+	assert_ptr_equal(machines_find(&machines, "01000000000000000000000000000000", 32), m);
+	assert_null(machines_find(&machines, "10.0.0.1", 8));
+	machines_done(&machines);
+}
+
+static void a_reboot_is_the_same_machine(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct member member = member_at(7, 1);
+	struct machine *m = boot(&machines, 100 * S);
+	machines_join(&machines, &member, "/nix/store/abc-system", 1, 107 * S);
+	/* It reboots; its old link was not missed yet. */
+	boot(&machines, 200 * S);
+	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 1, 207 * S), m);
+	assert_int_equal(machines.len, 1);
+	assert_int_equal(m->boots, 2);
+	machines_done(&machines);
+}
+
+static void two_that_cannot_be_told_apart(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	boot(&machines, 100 * S);
+	struct machine *b = machines_get(&machines, "52:54:00:00:00:02", "10.0.0.8", 100 * S);
+	saw(b, "script", true, 101 * S);
+	saw(b, "initrd", true, 102 * S);
+	machine_set_system(b, "abc-system");
+	struct member member = member_at(99, 1);
+	struct machine *m = machines_join(&machines, &member, "/nix/store/abc-system", 1, 107 * S);
+	assert_string_equal(m->address, "10.0.0.99");
+	assert_int_equal(machines.len, 3);
+	machines_done(&machines);
+}
+
+static void bounded(void **state)
+{
+	(void)state;
+	struct machines machines;
+	char address[32];
+	machines_init(&machines);
+	for (unsigned i = 0; i < MACHINES_MAX + 50; i++) {
+		snprintf(address, sizeof(address), "10.1.%u.%u", i / 250, i % 250);
+		assert_non_null(machines_get(&machines, NULL, address, i));
+	}
+	assert_int_equal(machines.len, MACHINES_MAX);
+	assert_null(machines_find(&machines, "10.1.0.0", 8));
+	struct machine *m = machines_get(&machines, NULL, "10.9.9.9", S);
+	for (unsigned i = 0; i < 3 * MACHINE_SAMPLES_MAX; i++) {
+		struct message beat = heartbeat("ready", i * 100);
+		machine_beats(m, &beat, i * S);
+		assert_true(m->sample_count <= MACHINE_SAMPLES_MAX);
+	}
+	assert_int_equal(m->samples[0].at_us, 0);
+	assert_int_equal(m->samples[m->sample_count - 1].at_us, (3 * MACHINE_SAMPLES_MAX - 1) * S);
+	machines_done(&machines);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_boot),
+		cmocka_unit_test(renewals_are_no_boots),
+		cmocka_unit_test(the_same_step_in_pieces),
+		cmocka_unit_test(a_node_by_another_address),
+		cmocka_unit_test(a_reboot_is_the_same_machine),
+		cmocka_unit_test(two_that_cannot_be_told_apart),
+		cmocka_unit_test(bounded),
+	};
+	return TEST_MAIN(tests);
+}
