@@ -10,6 +10,7 @@ extern const struct command cmd_key_generate, cmd_key_public;
 extern const struct command cmd_node;
 extern const struct command cmd_serve;
 extern const struct command cmd_show;
+extern const struct command cmd_status;
 extern const struct command cmd_pool_add, cmd_pool_stat, cmd_pool_verify, cmd_pool_gc;
 extern const struct command cmd_vm;
 
@@ -20,6 +21,7 @@ const struct command *const commands[] = {
 	&cmd_build_netboot,
 	&cmd_serve,
 	&cmd_node,
+	&cmd_status,
 	&cmd_vm,
 	&cmd_pool_add,
 	&cmd_pool_stat,
