@@ -212,6 +212,9 @@ int engine_receive(
 	case MESSAGE_CANCEL:
 		engine_cancel(link, message->cancel.id);
 		return 0;
+	case MESSAGE_PROBE:
+		engine_probe(link, message);
+		return 0;
 	case MESSAGE_BAD:
 		engine->ops->recheck(&message->bad, engine->data);
 		return 0;

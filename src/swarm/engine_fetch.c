@@ -27,6 +27,8 @@
 #define HEDGE_GAIN 5
 #define RETRY_US 50000 /* after all sources failed; doubles */
 #define RETRY_MAX_US 2000000
+#define PROBE_US 50000 /* without a byte, until it is asked whether we wait in a circle */
+#define PROBE_HOPS 64
 #define CORRUPT_MAX 3 /* chunks until a node is banned */
 
 static struct fetch **fetch_head(struct engine *engine, const struct digest *chunk)
@@ -595,6 +597,25 @@ static void close_silent(struct engine *engine)
 	}
 }
 
+/* A dry source may be waiting for us, by way of others: a probe finds out. */
+static uint64_t probe(struct attempt *lead)
+{
+	struct engine *engine = lead->link->engine;
+	if (!engine_is_dry(lead) || !lead->link->up)
+		return UINT64_MAX;
+	if (lead->probe_us <= engine->now_us) {
+		uint64_t waited = engine->now_us - lead->began_us;
+		lead->probe_us = engine->now_us + (waited > PROBE_US ? waited : PROBE_US);
+		struct message message = {.type = MESSAGE_PROBE,
+			.probe = {.id = lead->id,
+				.node = engine->params.self.id,
+				.hops = PROBE_HOPS}};
+		if (waited >= PROBE_US)
+			engine_send(lead->link, &message);
+	}
+	return lead->probe_us;
+}
+
 /* Returns when to look at the fetch again. */
 static uint64_t check(struct fetch *fetch)
 {
@@ -606,6 +627,8 @@ static uint64_t check(struct fetch *fetch)
 		give_up(fetch->lead);
 		return engine->now_us + HEDGE_MIN_US;
 	}
+	uint64_t again = probe(fetch->lead);
+	end = again < end ? again : end;
 	if (fetch->hedge != NULL || fetch->priority != SWARM_DEMAND)
 		return end;
 	uint64_t hedge = fetch->lead->began_us + hedge_after(engine);

@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 
+#include <string.h>
+
 #define GIVES_MAX 4096 /* at once, in all */
 #define GIVES_LINK 1024
 #define GIVES_BUSY 8 /* with so many under way we count as busy */
@@ -153,13 +155,15 @@ static bool redirect(struct engine_link *link, uint32_t id, struct lease *lease,
 		struct holder *self = lease_holder(lease, who);
 		if (self != NULL)
 			lease_drop(lease, self->parent);
+		return false;
 	}
 	bool busy = lease->giving >= LEASE_FANOUT ||
 		(lease->given >= LEASE_FANOUT && engine->gives_len >= GIVES_BUSY);
 	if (flags & REQUEST_ONLY_HELD || !busy)
 		return false;
 	struct asker asker = {engine, link->peer};
-	struct holder *holder = lease_pick(lease, who, rank, &asker);
+	struct holder *holder =
+		lease_pick(lease, &(struct lease_asker){.who = who, .rank = rank, .data = &asker});
 	if (holder == NULL)
 		return false;
 	holder->sent++;
@@ -236,7 +240,8 @@ static void request_item(
 	}
 	struct fetch *fetch = engine_fetch_find(engine, &chunk->digest);
 	bool held = fetch == NULL && engine->ops->has(&chunk->digest, engine->data);
-	bool arriving = fetch != NULL && fetch->active;
+	bool arriving = fetch != NULL && fetch->lead != NULL &&
+		(flags & REQUEST_NAMED || !engine_is_dry(fetch->lead));
 	if (fetch != NULL && (asks_back(fetch, link->peer) || fetch->chunk.is_private)) {
 		fail(link, id, FAIL_NOT_HELD);
 		return;
@@ -283,6 +288,39 @@ void engine_cancel(struct engine_link *link, uint32_t id)
 	engine_give_free(give);
 }
 
+/* Whom it went to is somebody to get it back from. */
+static void remember(const struct give *give)
+{
+	struct lease *lease = leases_find(&give->link->engine->leases, &give->chunk.digest);
+	struct holder *holder =
+		lease != NULL ? lease_holder(lease, (uint64_t)(uintptr_t)give->link->peer) : NULL;
+	if (holder != NULL)
+		holder->complete = true;
+}
+
+/*
+ * Edge-chasing (Chandy, Misra and Haas, 1983): a probe goes on to whom we wait for. A circle is
+ * told by the probe of its member with the largest id alone, so only one of them gives way.
+ */
+void engine_probe(struct engine_link *link, const struct message *message)
+{
+	struct engine *engine = link->engine;
+	const struct give *give = give_find(link, message->probe.id);
+	struct attempt *lead = give != NULL && give->fetch != NULL ? give->fetch->lead : NULL;
+	if (lead == NULL || !engine_is_dry(lead) || !lead->link->up)
+		return;
+	int order = memcmp(&message->probe.node, &engine->params.self.id, sizeof(struct node_id));
+	if (order == 0) {
+		engine->stat.circles++;
+		engine_attempt_failed(lead);
+	} else if (order > 0 && message->probe.hops > 0) {
+		struct message on = *message;
+		on.probe.id = lead->id;
+		on.probe.hops--;
+		engine_send(lead->link, &on);
+	}
+}
+
 uint64_t engine_pump(struct engine *engine)
 {
 	for (;;) {
@@ -302,6 +340,7 @@ uint64_t engine_pump(struct engine *engine)
 		if (upload->off < upload->len)
 			continue;
 		engine->stat.uploaded_chunks++;
+		remember(give);
 		engine_give_free(give);
 	}
 }

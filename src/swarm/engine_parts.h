@@ -69,6 +69,7 @@ struct attempt {
 	struct engine_body *body; /* NULL before the first part */
 	uint32_t received;
 	uint64_t began_us, first_us, progress_us;
+	uint64_t probe_us; /* when to ask whether we wait in a circle */
 };
 
 /* One chunk that is wanted, by us or by somebody whom we serve. */
@@ -200,6 +201,11 @@ void engine_timeouts(struct engine *engine);
 void engine_flush(struct engine_link *link);
 struct attempt *engine_attempt_find(const struct engine_link *link, uint32_t id);
 void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint32_t len);
+/* Nothing of it came yet, so whoever waits for it may wait in a circle. */
+static inline bool engine_is_dry(const struct attempt *attempt)
+{
+	return attempt->received == 0 && attempt->link->peer->origin < 0;
+}
 /* The source did not deliver: another one is next. */
 void engine_attempt_failed(struct attempt *attempt);
 void engine_ask(struct attempt *attempt, const struct message *message);
@@ -208,6 +214,7 @@ void engine_fail(struct attempt *attempt, enum fail_reason reason, uint32_t retr
 /* engine_give.c */
 void engine_request(struct engine_link *link, const struct message *message);
 void engine_cancel(struct engine_link *link, uint32_t id);
+void engine_probe(struct engine_link *link, const struct message *message);
 void engine_give_free(struct give *give);
 /* The fetch's lead has another body or got further: its gives go on with that. */
 void engine_gives_follow(struct fetch *fetch);

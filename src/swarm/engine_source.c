@@ -41,7 +41,7 @@ static struct peer *source_named(struct fetch *fetch, uint8_t *ret_flags)
 		struct peer *named = fetch->named;
 		fetch->named = NULL;
 		if (candidate(fetch, named)) {
-			*ret_flags = REQUEST_ONLY_HELD;
+			*ret_flags = REQUEST_ONLY_HELD | REQUEST_NAMED;
 			return named;
 		}
 	}
@@ -77,13 +77,13 @@ static struct peer *source_home(struct fetch *fetch, bool *ret_home)
 	return NULL;
 }
 
-/* Somebody whom we gave it to, or told whom to ask. */
+/* Somebody whom we gave it to. Not one that we only told whom to ask: it may be waiting for us. */
 static struct peer *source_lease(struct fetch *fetch)
 {
 	struct lease *lease = leases_find(&fetch->engine->leases, &fetch->chunk.digest);
 	for (size_t i = 0; lease != NULL && i < LEASE_HOLDERS; i++) {
 		struct peer *peer = (struct peer *)(uintptr_t)lease->holders[i].who;
-		if (candidate(fetch, peer))
+		if (lease->holders[i].complete && candidate(fetch, peer))
 			return peer;
 	}
 	return NULL;

@@ -149,15 +149,16 @@ static bool descends(struct lease *lease, const struct holder *holder, uint64_t 
 	return false;
 }
 
-struct holder *lease_pick(struct lease *lease, uint64_t asker, lease_rank_fn *rank, void *data)
+struct holder *lease_pick(struct lease *lease, const struct lease_asker *asker)
 {
 	struct holder *best = NULL;
 	uint64_t best_rank = 0;
 	for (size_t i = 0; i < LEASE_HOLDERS; i++) {
 		struct holder *holder = &lease->holders[i];
-		if (holder->who == 0 || descends(lease, holder, asker))
+		if (holder->who == 0 || (asker->complete && !holder->complete) ||
+			descends(lease, holder, asker->who))
 			continue;
-		uint64_t r = rank(holder->who, data);
+		uint64_t r = asker->rank(holder->who, asker->data);
 		if (r == UINT64_MAX)
 			continue;
 		unsigned over = holder->sent < LEASE_FANOUT ? 0 : holder->sent;

@@ -12,6 +12,8 @@
 
 #include "manifest/chunk.h"
 
+#include <stdbool.h>
+
 #define LEASE_HOLDERS 16
 #define LEASE_FANOUT 2
 
@@ -20,6 +22,7 @@ struct holder {
 	uint64_t parent; /* whom it was told to ask; 0: us */
 	uint8_t sent;    /* how many were sent to it */
 	uint8_t forced;  /* how often it came back */
+	bool complete;   /* we gave it all of it */
 };
 
 struct lease {
@@ -54,12 +57,18 @@ struct holder *lease_add(struct lease *lease, uint64_t who, uint64_t parent);
 void lease_drop(struct lease *lease, uint64_t who);
 
 /*
- * Whom to send `asker` to: nobody who was sent to it before, even by way of others; of the holders
- * that `rank` does not refuse (UINT64_MAX), one that has been sent fewer than LEASE_FANOUT, of
- * these the one with the smallest rank; else the one that has been sent the fewest. NULL: nobody is
- * left.
+ * Whom to send somebody to: with `complete` only to one that was given all of it by us, and to
+ * nobody who was sent to the asker before, even by way of others. Of the holders that `rank` does
+ * not refuse (UINT64_MAX), one that has been sent fewer than LEASE_FANOUT, of these the one with
+ * the smallest rank; else the one that has been sent the fewest. NULL: nobody is left.
  */
 typedef uint64_t lease_rank_fn(uint64_t who, void *data);
-struct holder *lease_pick(struct lease *lease, uint64_t asker, lease_rank_fn *rank, void *data);
+struct lease_asker {
+	uint64_t who;
+	bool complete;
+	lease_rank_fn *rank;
+	void *data;
+};
+struct holder *lease_pick(struct lease *lease, const struct lease_asker *asker);
 
 #endif

@@ -199,6 +199,11 @@ static void fields(struct writer *w, const struct message *m)
 	case MESSAGE_BAD:
 		w_bytes(w, m->bad.bytes, DIGEST_SIZE);
 		break;
+	case MESSAGE_PROBE:
+		w_u32(w, m->probe.id);
+		w_bytes(w, m->probe.node.bytes, sizeof(m->probe.node.bytes));
+		w_u8(w, m->probe.hops);
+		break;
 	}
 }
 
@@ -260,6 +265,7 @@ void message_done(struct message *message)
 	case MESSAGE_FAIL:
 	case MESSAGE_CANCEL:
 	case MESSAGE_BAD:
+	case MESSAGE_PROBE:
 		break;
 	}
 	message->type = MESSAGE_LEAVE;

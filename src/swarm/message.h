@@ -61,13 +61,17 @@ enum message_type {
 	MESSAGE_FAIL,   /* id, reason: not held, busy (retry in ms), refused, gone wrong */
 	MESSAGE_CANCEL, /* id */
 	MESSAGE_BAD,    /* digest: what you sent me did not match; re-hash your copy */
+	/* Goes along the chain of those who wait for each other; when it comes back to its sender,
+	 * they wait in a circle. */
+	MESSAGE_PROBE, /* id of the request that waits, node, hops left */
 };
 
 enum request_flags {
 	REQUEST_DEMAND = 1 << 0,    /* somebody waits for it */
-	REQUEST_ONLY_HELD = 1 << 1, /* look-aside: do not fetch it for me; places are left out */
+	REQUEST_ONLY_HELD = 1 << 1, /* do not fetch it for me; places are left out */
 	REQUEST_FORCE = 1 << 2,     /* who you named did not deliver */
 	REQUEST_BULK = 1 << 3,      /* nobody waits and nobody will soon; without both: prefetch */
+	REQUEST_NAMED = 1 << 4, /* with ONLY_HELD: you were named, so it may be on its way to you */
 };
 
 enum fail_reason {
@@ -155,6 +159,11 @@ struct message {
 			uint32_t id;
 		} cancel;
 		struct digest bad;
+		struct {
+			uint32_t id; /* of the request that waits */
+			struct node_id node;
+			uint8_t hops;
+		} probe;
 	};
 };
 

@@ -226,7 +226,7 @@ static void r_request(struct reader *r, struct message *ret)
 	ret->request.epoch = r_u32(r);
 	ret->request.flags = r_u8(r);
 	if (ret->request.flags >
-		(REQUEST_DEMAND | REQUEST_ONLY_HELD | REQUEST_FORCE | REQUEST_BULK))
+		(REQUEST_DEMAND | REQUEST_ONLY_HELD | REQUEST_FORCE | REQUEST_BULK | REQUEST_NAMED))
 		r_corrupt(r, "request with unknown flags");
 	r_items(r, &ret->request.items, !(ret->request.flags & REQUEST_ONLY_HELD));
 }
@@ -297,6 +297,11 @@ static void r_fields(struct reader *r, struct message *ret)
 		return;
 	case MESSAGE_BAD:
 		r_bytes(r, ret->bad.bytes, DIGEST_SIZE);
+		return;
+	case MESSAGE_PROBE:
+		ret->probe.id = r_u32(r);
+		r_bytes(r, ret->probe.node.bytes, sizeof(ret->probe.node.bytes));
+		ret->probe.hops = r_u8(r);
 		return;
 	}
 	(void)err_raise(r->err, ERR_CORRUPT, "link: unknown message %d", (int)ret->type);

@@ -19,6 +19,7 @@ struct swarm_stat {
 	uint64_t wasted_bytes; /* received and not used: hedges, wrong chunks */
 	uint64_t uploaded_bytes, uploaded_chunks;
 	uint64_t hedges, redirects, lease_waits, look_asides, corrupt, timeouts, quarantines;
+	uint64_t circles;       /* of nodes that waited for each other, broken up by us */
 	uint64_t control_bytes; /* sent and received, everything but chunks */
 	uint64_t peer_latency[SWARM_BINS], origin_latency[SWARM_BINS]; /* of demands */
 	unsigned members, links;

@@ -244,7 +244,10 @@ static void request_item(
 	}
 	if (!force && link->force_tokens < FORCE_TOKENS)
 		link->force_tokens++;
-	struct holder *holder = lease_pick(lease, link->who, rank, link);
+	/* Who was sent to one in vain is sent to one that has it for certain. */
+	struct holder *holder = lease_pick(lease,
+		&(struct lease_asker){
+			.who = link->who, .complete = force, .rank = rank, .data = link});
 	if (holder == NULL) {
 		give(link, id, chunk, flags, lease);
 		return;
@@ -314,7 +317,8 @@ int tracker_receive(
 		cancel(link, message->cancel.id);
 		return 0;
 	case MESSAGE_TOUCHES:
-	case MESSAGE_BAD: /* our objects are verified when they are made */
+	case MESSAGE_BAD:   /* our objects are verified when they are made */
+	case MESSAGE_PROBE: /* who waits for us waits for nobody else */
 		return 0;
 	case MESSAGE_WELCOME:
 	case MESSAGE_MEMBERS:
@@ -326,6 +330,16 @@ int tracker_receive(
 	}
 	return err_raise(err, ERR_CORRUPT, "link: message %d makes no sense to an origin",
 		(int)message->type);
+}
+
+/* It has the chunk as soon as it is through the network. */
+static void remember(const struct give *give, const struct tracker_link *link)
+{
+	struct lease *lease =
+		give->leased ? leases_find(&link->tracker->leases, &give->chunk.digest) : NULL;
+	struct holder *holder = lease != NULL ? lease_holder(lease, link->who) : NULL;
+	if (holder != NULL)
+		holder->complete = true;
 }
 
 /* Gives parts as long as links have room and the limit allows it. */
@@ -350,8 +364,10 @@ static uint64_t pump(struct tracker *tracker, uint64_t now_us)
 		}
 		tracker->stat.bytes += len;
 		uploads_gave(&tracker->uploads, upload, len, now_us);
-		if (upload->off == upload->len)
+		if (upload->off == upload->len) {
+			remember(give, link);
 			give_free(link, give);
+		}
 	}
 }
 

@@ -121,6 +121,7 @@ static void others_survive(void **state)
 		{.type = MESSAGE_FAIL, .fail = {.id = 1, .reason = FAIL_BUSY, .retry_ms = 9}},
 		{.type = MESSAGE_CANCEL, .cancel = {.id = 77}},
 		{.type = MESSAGE_BAD, .bad = {{0xab}}},
+		{.type = MESSAGE_PROBE, .probe = {.id = 5, .node = {{1, 2}}, .hops = 64}},
 	};
 	assert_ok(vec_push(&list[1].heartbeat.suspects, some_member(1).id, &err));
 	assert_ok(vec_push(&list[2].touches, some_chunk(1), &err));
@@ -165,7 +166,7 @@ static void garbage_is_refused(void **state)
 		"\x0a\0\0\0\x09\1\0\0\0\0\0\xff\xff\1", 14, "link: part of an impossible size");
 	decode_fails("\x0c\0\0\0\x08\1\0\0\0\0\0\0\0\0\1\2", 16, "link: list is too long");
 	decode_fails(
-		"\x0c\0\0\0\x08\1\0\0\0\0\0\0\0\x10\0\0", 16, "link: request with unknown flags");
+		"\x0c\0\0\0\x08\1\0\0\0\0\0\0\0\x20\0\0", 16, "link: request with unknown flags");
 	/* One item, no place, length 0. */
 	char item[52] = {48, 0, 0, 0, MESSAGE_REQUEST, [13] = REQUEST_ONLY_HELD, 1, 0};
 	decode_fails(item, sizeof(item), "link: chunk of an impossible size");
