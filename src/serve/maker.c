@@ -170,7 +170,10 @@ static int issue_all(const struct boot_options *options, const struct netroot *n
 {
 	if (issue(options, netroot, boot->name, &boot->own, err) < 0)
 		return -1;
-	return as_default ? issue(options, netroot, "default", &boot->as_default, err) : 0;
+	return as_default
+		? issue(options, netroot, options->alias != NULL ? options->alias : "default",
+			  &boot->as_default, err)
+		: 0;
 }
 
 static int make_net(struct boot_maker *maker, const struct ingredients *in, bool as_default,

@@ -33,6 +33,7 @@ static int check(const char *cmdline, struct err *err)
 /* The lines that load; `extra` is ours and may have what iPXE expands. */
 struct loads {
 	const char *dir, *peer, *cmdline, *extra;
+	const char *kernel, *initrd; /* URLs instead of dir, or NULL */
 };
 
 static int put_loads(const struct loads *l, struct buf *out, struct err *err)
@@ -40,6 +41,11 @@ static int put_loads(const struct loads *l, struct buf *out, struct err *err)
 	/* iPXE: "a || b || c" runs b when a failed, c when that failed, too. */
 	if (buf_put_str(out, ":start\n", err) < 0)
 		return -1;
+	if (l->kernel != NULL)
+		return buf_printf(out, err,
+			"kernel --name bzImage %s initrd=initrd %s%s || goto failed\n"
+			"initrd --name initrd %s || goto failed\n",
+			l->kernel, l->cmdline, l->extra, l->initrd);
 	if (l->peer != NULL &&
 		buf_printf(out, err, "kernel %s%sbzImage initrd=initrd %s%s || ", l->peer, l->dir,
 			l->cmdline, l->extra) < 0)
@@ -89,6 +95,8 @@ int script_put_net(const struct script_net *script, struct buf *out, struct err 
 		.dir = script->dir,
 		.peer = script->peer,
 		.cmdline = script->cmdline,
+		.kernel = script->kernel,
+		.initrd = script->initrd,
 		.extra = buf_str(&extra, err),
 	};
 	return loads.extra == NULL ? -1 : put(script->name, &loads, out, err);

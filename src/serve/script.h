@@ -17,6 +17,8 @@ int script_put(
 /* A script for a network root. */
 struct script_net {
 	const char *name, *dir, *cmdline; /* as above */
+	/* URLs instead of <dir>bzImage and <dir>initrd, under whatever name; or both NULL. */
+	const char *kernel, *initrd;
 	const char *origin; /* what the node in the initramfs asks: "http://HOST:PORT" */
 	const char *peer;   /* kernel and initrd come from there ("http://HOST:PORT") and from `dir`
 			       when that fails; NULL: from `dir` */
