@@ -8,6 +8,8 @@ extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
 extern const struct command cmd_key_generate, cmd_key_public;
 extern const struct command cmd_node;
+extern const struct command cmd_manifest_show, cmd_manifest_verify;
+extern const struct command cmd_publish;
 extern const struct command cmd_serve;
 extern const struct command cmd_show;
 extern const struct command cmd_status;
@@ -20,6 +22,7 @@ const struct command *const commands[] = {
 	&cmd_build_initrd,
 	&cmd_build_netboot,
 	&cmd_serve,
+	&cmd_publish,
 	&cmd_node,
 	&cmd_status,
 	&cmd_vm,
@@ -27,6 +30,8 @@ const struct command *const commands[] = {
 	&cmd_pool_stat,
 	&cmd_pool_verify,
 	&cmd_pool_gc,
+	&cmd_manifest_show,
+	&cmd_manifest_verify,
 	&cmd_key_generate,
 	&cmd_key_public,
 	&cmd_completion,

@@ -135,6 +135,8 @@ static int list_pages(struct s3 *s3, const char *prefix, struct target_list *lis
 		const char *xml = buf_str(&answer.body, err);
 		free(TAKE_PTR(token));
 		more = xml != NULL ? s3_list_page(xml, s3->prefix, list, &token, err) : -1;
+		if (more < 0)
+			return err_prefix(err, "'%s'", s3->base.name);
 	} while (more > 0);
 	return more;
 }
@@ -143,7 +145,7 @@ static int list(struct target *target, const char *prefix, struct target_list *r
 {
 	AUTO_TARGET_LIST found = {0};
 	if (list_pages((struct s3 *)target, prefix, &found, err) < 0)
-		return err_prefix(err, "'%s'", target->name);
+		return -1;
 	target_list_sort(&found);
 	*ret = found;
 	found = (struct target_list){0};

@@ -5,6 +5,8 @@
  */
 #include "publish/transfer.h"
 
+#include "base/digest.h"
+
 #include <curl/curl.h>
 #include <string.h>
 #include <strings.h>
@@ -98,12 +100,19 @@ static int add_header(
 	return 0;
 }
 
-static int set_auth(struct transfer *transfer, struct curl_slist **headers, struct err *err)
+/* S3 wants to be told the body's hash that is signed; libcurl does not say it by itself before 8.1,
+ * but signs the one that it finds among the headers. */
+static int set_auth(struct transfer *transfer, const struct transfer_request *request,
+	struct curl_slist **headers, struct err *err)
 {
 	const struct transfer_auth *auth = transfer->auth;
 	AUTO_BUF scope = {0}, user = {0};
+	char hex[DIGEST_HEX_SIZE];
 	if (auth == NULL)
 		return 0;
+	struct digest digest = digest_of(request->body, request->body_size);
+	if (add_header(headers, "x-amz-content-sha256", digest_hex(&digest, hex), err) < 0)
+		return -1;
 	if (buf_printf(&scope, err, "aws:amz:%s:s3", auth->region) < 0 ||
 		buf_printf(&user, err, "%s:%s", auth->key_id, auth->secret) < 0 ||
 		buf_str(&scope, err) == NULL || buf_str(&user, err) == NULL)
@@ -136,6 +145,9 @@ static int set_up(struct transfer *transfer, const struct transfer_request *requ
 	if (strcmp(request->method, "HEAD") == 0)
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
 	if (strcmp(request->method, "PUT") == 0) {
+		/* Does not wait for a 100 that many servers never send. An empty Expect header
+		 * would say so, too, but libcurl 7.88 signs it without sending it. */
+		curl_easy_setopt(curl, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
 		curl_easy_setopt(curl, CURLOPT_POST, 1L);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
 		curl_easy_setopt(
@@ -144,13 +156,12 @@ static int set_up(struct transfer *transfer, const struct transfer_request *requ
 			    request->content_type != NULL ? request->content_type
 							  : "application/octet-stream",
 			    err) < 0 ||
-			add_header(headers, "Cache-Control", request->cache_control, err) < 0 ||
-			add_header(headers, "Expect", "", err) < 0)
+			add_header(headers, "Cache-Control", request->cache_control, err) < 0)
 			return -1;
 	}
 	if (strcmp(request->method, "GET") != 0 && strcmp(request->method, "HEAD") != 0)
 		curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
-	if (set_auth(transfer, headers, err) < 0)
+	if (set_auth(transfer, request, headers, err) < 0)
 		return -1;
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers);
 	return 0;
