@@ -8,10 +8,14 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "http/pacer.h"
 #include "swarm/link.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <sys/random.h>
 #include <time.h>
@@ -25,6 +29,8 @@ struct hub_node {
 	struct link *link;
 	struct tracker_link *tracked;
 	void *user;
+	struct pacer_client turns;
+	int64_t allowance; /* bytes of turns that were not used; below 0: in advance */
 };
 
 struct hub {
@@ -32,6 +38,7 @@ struct hub {
 	struct hub_ops ops;
 	void *data;
 	struct tracker *tracker;
+	struct pacer *pacer; /* or NULL */
 	struct event *timer;
 	TAILQ_HEAD(, hub_node) nodes;
 };
@@ -49,10 +56,26 @@ static void send_frame(void *link, const struct message *message, void *data)
 	link_send(((struct hub_node *)link)->link, message);
 }
 
+static void on_turn(struct pacer_client *turns, uint32_t bytes)
+{
+	struct hub_node *node =
+		(struct hub_node *)((char *)turns - offsetof(struct hub_node, turns));
+	node->allowance += bytes;
+	tracker_writable(node->tracked, hub_now_us());
+	event_active(node->hub->timer, EV_TIMEOUT, 0);
+}
+
+/* Asked only for a link that there is something to give to. */
 static bool has_room(void *link, void *data)
 {
 	(void)data;
-	return link_has_room(((struct hub_node *)link)->link);
+	struct hub_node *node = link;
+	if (!link_has_room(node->link))
+		return false;
+	if (node->hub->pacer == NULL || node->allowance > 0)
+		return true;
+	pacer_wait(node->hub->pacer, &node->turns);
+	return false;
 }
 
 static bool send_part(
@@ -73,6 +96,7 @@ static bool send_part(
 	const struct message part = {
 		.type = MESSAGE_PART, .part = {.id = id, .off = off, .len = len, .bytes = bytes}};
 	link_send(((struct hub_node *)link)->link, &part);
+	((struct hub_node *)link)->allowance -= len;
 	return true;
 }
 
@@ -83,7 +107,21 @@ static void drop(struct hub_node *node)
 	tracker_link_free(node->tracked, hub_now_us());
 	hub->ops.gone(node, hub->data);
 	link_free(node->link);
+	if (hub->pacer != NULL) {
+		pacer_leave(hub->pacer, &node->turns);
+		if (node->allowance > 0)
+			pacer_return(hub->pacer, (uint64_t)node->allowance);
+	}
 	free(node);
+}
+
+/* The other side's address, for its share of the uplink. */
+static void begin_turns(struct hub_node *node)
+{
+	struct sockaddr_in6 peer = {.sin6_family = AF_INET6};
+	struct node_address address = link_peer(node->link);
+	memcpy(&peer.sin6_addr, address.ip, sizeof(peer.sin6_addr));
+	pacer_client_init(&node->turns, (const struct sockaddr *)&peer, on_turn);
 }
 
 /* Lets the tracker do what is due, and comes back when it wants to be called next. */
@@ -168,21 +206,23 @@ void hub_accept(struct hub *hub, int take_fd, const void *early, size_t early_le
 		free(node);
 		return;
 	}
+	begin_turns(node);
 	TAILQ_INSERT_TAIL(&hub->nodes, node, entry);
 }
 
-int hub_new(struct event_base *base, uint64_t uplink, const struct hub_ops *ops, void *data,
+int hub_new(struct event_base *base, struct pacer *pacer, const struct hub_ops *ops, void *data,
 	struct hub **ret, struct err *err)
 {
 	static const struct tracker_ops tracker_ops = {
 		.send = send_frame, .part = send_part, .has_room = has_room};
-	struct tracker_params params = {.uplink = uplink, .heartbeat_ms = HEARTBEAT_MS};
+	struct tracker_params params = {.heartbeat_ms = HEARTBEAT_MS};
 	struct hub *hub = calloc(1, sizeof(*hub));
 	if (hub == NULL)
 		return err_oom(err);
 	hub->base = base;
 	hub->ops = *ops;
 	hub->data = data;
+	hub->pacer = pacer;
 	TAILQ_INIT(&hub->nodes);
 	if (getrandom(&params.instance, sizeof(params.instance), 0) < 0 ||
 		getrandom(params.token, sizeof(params.token), 0) < 0) {

@@ -11,6 +11,7 @@
 #include "swarm/tracker.h"
 
 struct event_base;
+struct pacer;
 struct hub;
 struct hub_node; /* one connection */
 
@@ -25,8 +26,8 @@ struct hub_ops {
 	void (*gone)(struct hub_node *node, void *data);
 };
 
-/* `uplink`: bytes of chunks a second for all, 0: no limit. */
-int hub_new(struct event_base *base, uint64_t uplink, const struct hub_ops *ops, void *data,
+/* `pacer`: borrowed; nodes take turns at it for chunks. NULL: no limit. */
+int hub_new(struct event_base *base, struct pacer *pacer, const struct hub_ops *ops, void *data,
 	struct hub **ret, struct err *err);
 /* Closes all links; `gone` is called for each. NULL is fine; returns NULL. */
 struct hub *hub_free(struct hub *hub);

@@ -398,7 +398,7 @@ static int open_net(struct origin *o, struct err *err)
 	AUTO_FREE char *dir = path_printf(err, "%s/profiles", o->options.boot->state_dir);
 	if (dir == NULL || profiles_open(dir, &o->profiles, err) < 0)
 		return -1;
-	return hub_new(o->base, o->options.uplink, &crew_ops, o, &o->hub, err);
+	return hub_new(o->base, o->options.pacer, &crew_ops, o, &o->hub, err);
 }
 
 static int open_clock(struct origin *o, struct err *err)

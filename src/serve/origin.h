@@ -21,7 +21,7 @@ struct origin_options {
 	const struct boot_options *boot;
 	const struct journal *journal;
 	const char *cache_control; /* of objects */
-	uint64_t uplink;           /* bytes of chunks a second, 0: no limit */
+	struct pacer *pacer;       /* of the uplink, borrowed; NULL: no limit */
 	bool boot_from_peers;
 };
 

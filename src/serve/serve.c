@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/path.h"
+#include "http/pacer.h"
 #include "serve/dnsmasq.h"
 #include "serve/norouter.h"
 #include "serve/origin.h"
@@ -28,6 +29,7 @@ struct serve {
 	struct event *signals[3];
 	struct origin *origin;
 	struct http_server *server;
+	struct pacer *pacer; /* or NULL: no limit of the uplink */
 	struct dnsmasq *dnsmasq;
 	struct norouter *norouter;
 	struct interface interface; /* unset with DHCP_OFF */
@@ -181,6 +183,7 @@ static int start_http(struct serve *s, struct err *err)
 		.handle = origin_handle,
 		.done = origin_done,
 		.data = s->origin,
+		.pacer = s->pacer,
 	};
 	/* A client takes two descriptors: its socket and the file it is sent. */
 	struct rlimit files;
@@ -257,21 +260,28 @@ static int open_state(struct serve *s, struct serve_options *o, struct err *err)
 	return 0;
 }
 
+static int open_base(struct serve *s, struct err *err)
+{
+	s->base = event_base_new();
+	if (s->base == NULL)
+		return err_oom(err);
+	return s->options->uplink == 0 ? 0 : pacer_new(s->base, s->options->uplink, &s->pacer, err);
+}
+
 static int start(struct serve *s, struct err *err)
 {
 	const struct serve_options *o = s->options;
 	bool dhcp = o->dhcp != DHCP_OFF;
+	if (open_base(s, err) < 0)
+		return -1;
 	const struct origin_options origin = {
 		.systems = &o->systems,
 		.boot = &o->boot,
 		.journal = &o->journal,
 		.cache_control = o->cache_control,
-		.uplink = o->uplink,
+		.pacer = s->pacer,
 		.boot_from_peers = o->boot_from_peers,
 	};
-	s->base = event_base_new();
-	if (s->base == NULL)
-		return err_oom(err);
 	if (((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
 		origin_new(s->base, &origin, &s->origin, err) < 0 || start_http(s, err) < 0)
 		return -1;
@@ -304,6 +314,7 @@ int serve_run(struct serve_options *options, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)
 		if (s.signals[i] != NULL)
 			event_free(s.signals[i]);
+	pacer_free(s.pacer);
 	if (s.base != NULL)
 		event_base_free(s.base);
 	free(s.script_url);

@@ -24,7 +24,7 @@ struct serve_options {
 	struct strvec keys;        /* files of secret keys; none: one of our own in state_dir */
 	const char *state_dir;     /* NULL: signer_default_dir() */
 	const char *cache_control; /* of objects */
-	uint64_t uplink;           /* bytes of chunks a second that nodes get, 0: no limit */
+	uint64_t uplink;           /* bytes a second of objects and chunks, 0: no limit */
 	bool boot_from_peers;
 };
 
