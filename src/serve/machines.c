@@ -253,6 +253,11 @@ struct machine *machines_join(struct machines *machines, const struct member *me
 		snprintf(found->address, sizeof(found->address), "%s", address);
 	if (name[0] != '\0')
 		machine_set_system(found, name);
+	/* What lies between the initrd's last byte and the node's first word. */
+	const struct machine_step *last =
+		found->step_count > 0 ? &found->steps[found->step_count - 1] : NULL;
+	if (last != NULL && strcmp(last->name, "initrd") == 0)
+		put_step(found, "stage 1", last->ended_us, now_us);
 	return touch(machines, found, now_us);
 }
 

@@ -12,6 +12,8 @@
 #define SECONDS_MAX 86400.0 /* of a boot */
 #define STEPS_MAX 256
 #define SAMPLES_MAX 4096
+#define PAUSE_SECONDS 8.0   /* two heartbeats and more without a read */
+#define BURST_SECONDS 180.0 /* after the last step */
 
 void chart_done(struct chart *chart)
 {
@@ -99,26 +101,49 @@ static int read_samples(const json_t *array, struct chart *chart, struct err *er
 	return 0;
 }
 
+static uint64_t total(const struct chart_sample *sample)
+{
+	uint64_t sum = 0;
+	for (size_t s = 0; s < CHART_SOURCES; s++)
+		sum += sample->bytes[s];
+	return sum;
+}
+
+/* When the reads that follow `end` paused for the first time: then the boot's last burst is over,
+ * as far as bytes tell. */
+static double end_of_burst(const struct chart *chart, double end)
+{
+	double last = end;
+	for (size_t i = 1; i < chart->samples.len; i++) {
+		const struct chart_sample *s = &chart->samples.items[i];
+		if (s->at <= end || total(s) == total(s - 1))
+			continue;
+		if (s->at - last > PAUSE_SECONDS || s->at > end + BURST_SECONDS)
+			break;
+		last = s->at;
+	}
+	return last;
+}
+
 /*
- * A step that has only a moment lasts until the next one. The chart ends with the last step, and
- * shows a little of what follows: a machine that runs for weeks is no longer booting.
+ * A step that has only a moment lasts until the next one. The chart ends when the system was up, or
+ * without that knowledge with the burst of reads that follows the last step: a machine that runs
+ * for weeks is no longer booting.
  */
 static void measure(struct chart *chart)
 {
 	double end = 0;
-	for (size_t i = 0; i < chart->steps.len; i++) {
-		struct chart_step *step = &chart->steps.items[i];
-		if (!step->transfer && i + 1 < chart->steps.len && step[1].at > step->at)
+	struct chart_step *final = &chart->steps.items[chart->steps.len - 1];
+	for (struct chart_step *step = chart->steps.items; step <= final; step++) {
+		if (!step->transfer && step < final && step[1].at > step->at)
 			step->until = step[1].at;
 		if (step->until > end)
 			end = step->until;
 	}
-	double last = chart->samples.len > 0 ? chart->samples.items[chart->samples.len - 1].at : 0;
-	double more = end * 1.25 + 1;
-	chart->length = last > end ? (last < more ? last : more) : end;
+	bool up = strcmp(final->name, "multi-user") == 0;
+	chart->length = (up ? end : end_of_burst(chart, end)) * 1.06;
 	if (chart->length <= 0)
 		chart->length = 1;
-	struct chart_step *final = &chart->steps.items[chart->steps.len - 1];
 	if (!final->transfer)
 		final->until = chart->length;
 }

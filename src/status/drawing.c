@@ -202,8 +202,8 @@ static int put_area(const struct drawing *d, int source, struct err *err)
 
 static int put_scale(const struct drawing *d, struct err *err)
 {
-	double tick = chart_tick(d->bytes_max);
-	for (unsigned i = 1; i * tick <= d->bytes_max; i += 2) {
+	double tick = chart_tick(d->bytes_max * 2); /* five lines at most */
+	for (unsigned i = 1; i * tick <= d->bytes_max; i++) {
 		char text[AMOUNT_SIZE];
 		double y = y_of(d, i * tick);
 		if (buf_printf(d->out, err,
@@ -220,7 +220,7 @@ static int put_scale(const struct drawing *d, struct err *err)
 static int put_legend(const struct drawing *d, struct err *err)
 {
 	const struct chart_sample *last = &d->chart->samples.items[d->chart->samples.len - 1];
-	double x = LEFT, y = d->area_top - 16;
+	double x = LEFT + 24, y = d->area_top - 16;
 	if (put_text(d, 24, y, " font-weight=\"600\"", "What readers got", err) < 0)
 		return -1;
 	for (int s = 0; s < CHART_SOURCES; s++) {

@@ -79,9 +79,11 @@ static void one_boot(void **state)
 	beat = heartbeat("ready", 5000);
 	assert_true(machine_beats(m, &beat, 110 * S));
 	assert_string_equal(m->step, "ready");
-	assert_int_equal(m->step_count, 8);
-	assert_step(m, 6, "ready", 110);
-	assert_step(m, 7, "first read", 110);
+	assert_int_equal(m->step_count, 9);
+	assert_step(m, 5, "stage 1", 105);
+	assert_int_equal(m->steps[5].ended_us, 107 * S);
+	assert_step(m, 7, "ready", 110);
+	assert_step(m, 8, "first read", 110);
 	assert_false(machine_beats(m, &beat, 111 * S)); /* "ready" is no new step after it */
 	assert_int_equal(machine_rate(m, 111 * S), 5000 / 3);
 	machines_done(&machines);
