@@ -16,8 +16,8 @@
 #define DEMANDS_MAX 512             /* under way; more wait */
 #define SHUFFLE 32                  /* prefetch is picked at random from so many */
 
-#define SILENT_DEMAND_US 1000000 /* without a byte of it, for a demand */
-#define SILENT_US 5000000        /* the same for what nobody waits for */
+#define SILENT_DEMAND_US 3000000 /* without a byte of it, for a demand, though the source lives */
+#define SILENT_US 10000000       /* the same for what nobody waits for */
 #define SLOW_US 1500000          /* after so long a source has to be faster than that */
 #define SLOW_RATE (32u * 1024)   /* bytes a second */
 #define HEDGE_MIN_US 30000
@@ -27,7 +27,8 @@
 #define HEDGE_GAIN 5
 #define RETRY_US 50000 /* after all sources failed; doubles */
 #define RETRY_MAX_US 2000000
-#define PROBE_US 50000 /* without a byte, until it is asked whether we wait in a circle */
+#define PROBE_US 50000 /* without a byte, until the source is probed */
+#define DEAD_US 400000 /* for any answer to a probe */
 #define PROBE_HOPS 64
 #define CORRUPT_MAX 3 /* chunks until a node is banned */
 
@@ -462,6 +463,8 @@ void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint3
 {
 	struct fetch *fetch = attempt->fetch;
 	struct engine *engine = fetch->engine;
+	if (len == 0)
+		return; /* an answer to a probe */
 	if (off == 0 && attempt->received > 0) {
 		/* Its sender's own source changed: from the beginning. */
 		engine->stat.wasted_bytes += attempt->received;
@@ -473,8 +476,7 @@ void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint3
 	}
 	if (attempt->body == NULL)
 		attempt->body = engine->ops->body_new(&fetch->chunk, engine->data);
-	if (attempt->body == NULL || off != attempt->received || len == 0 ||
-		len > fetch->chunk.len - off) {
+	if (attempt->body == NULL || off != attempt->received || len > fetch->chunk.len - off) {
 		engine_attempt_failed(attempt);
 		return;
 	}
@@ -501,7 +503,7 @@ static void start(struct fetch *fetch)
 	fetch->retry_us = 0;
 	list_remove(fetch);
 	list_append(fetch, true);
-	if (fetch->priority == SWARM_DEMAND && engine->hedge_tokens < 20 * HEDGE_COST)
+	if (engine->hedge_tokens < 20 * HEDGE_COST)
 		engine->hedge_tokens += HEDGE_GAIN;
 	if (!ask_next(fetch))
 		wait_for_next_round(fetch);
@@ -556,28 +558,38 @@ void engine_schedule(struct engine *engine)
 			start(fetch);
 }
 
-/* When a source has had its chance. A live one that sends us other things is only busy. */
+/* A peer that was probed and says nothing at all is dead. */
+static uint64_t dead_at(const struct attempt *attempt)
+{
+	const struct engine_link *link = attempt->link;
+	bool probed = attempt->probed_us != 0 && link->heard_us < attempt->probed_us;
+	return probed ? attempt->probed_us + DEAD_US : UINT64_MAX;
+}
+
+/* When a source is too slow, or has had its chance otherwise. */
 static uint64_t patience_ends(const struct attempt *attempt)
 {
 	const struct fetch *fetch = attempt->fetch;
-	bool demand = fetch->priority == SWARM_DEMAND;
-	uint64_t silent = demand ? SILENT_DEMAND_US : SILENT_US;
-	bool talks = attempt->link->heard_us > attempt->progress_us;
-	uint64_t end = attempt->progress_us + (talks ? 3 * silent : silent);
-	bool slow = attempt->link->peer->origin < 0 && attempt->first_us != 0;
-	uint64_t due =
+	uint64_t silent = fetch->priority == SWARM_DEMAND ? SILENT_DEMAND_US : SILENT_US;
+	uint64_t end = attempt->progress_us + silent;
+	if (attempt->link->peer->origin >= 0 || attempt->first_us == 0)
+		return end;
+	uint64_t slow =
 		attempt->first_us + SLOW_US + (uint64_t)attempt->received * 1000000 / SLOW_RATE;
-	return slow && due < end ? due : end;
+	return slow < end ? slow : end;
 }
 
-static void give_up(struct attempt *attempt)
+static void give_up(struct attempt *attempt, bool dead)
 {
 	struct engine_link *link = attempt->link;
 	struct engine *engine = link->engine;
+	bool slow = attempt->first_us != 0;
 	engine->stat.timeouts++;
-	engine_quarantine(engine, link->peer);
+	/* One that only waits itself is not to blame. */
+	if (dead || slow || link->peer->origin >= 0)
+		engine_quarantine(engine, link->peer);
 	uint32_t id = attempt->id;
-	link->is_silent |= link->heard_us <= attempt->began_us && !link->peer->mirror;
+	link->is_silent |= dead;
 	engine_attempt_failed(attempt);
 	if (link->peer->mirror)
 		engine->ops->mirror_cancel(link, id, engine->data);
@@ -597,21 +609,26 @@ static void close_silent(struct engine *engine)
 	}
 }
 
-/* A dry source may be waiting for us, by way of others: a probe finds out. */
+/* A source that gives nothing may be dead, or wait for us by way of others: a probe finds out. */
 static uint64_t probe(struct attempt *lead)
 {
 	struct engine *engine = lead->link->engine;
-	if (!engine_is_dry(lead) || !lead->link->up)
+	if (lead->link->peer->origin >= 0 || !lead->link->up)
 		return UINT64_MAX;
+	uint64_t since =
+		lead->progress_us > lead->link->up_us ? lead->progress_us : lead->link->up_us;
+	uint64_t waited = engine->now_us - since;
+	if (waited < PROBE_US)
+		return since + PROBE_US;
 	if (lead->probe_us <= engine->now_us) {
-		uint64_t waited = engine->now_us - lead->began_us;
-		lead->probe_us = engine->now_us + (waited > PROBE_US ? waited : PROBE_US);
-		struct message message = {.type = MESSAGE_PROBE,
-			.probe = {.id = lead->id,
-				.node = engine->params.self.id,
-				.hops = PROBE_HOPS}};
-		if (waited >= PROBE_US)
-			engine_send(lead->link, &message);
+		lead->probe_us = engine->now_us + waited;
+		if (dead_at(lead) == UINT64_MAX)
+			lead->probed_us = engine->now_us;
+		engine_send(lead->link,
+			&(struct message){.type = MESSAGE_PROBE,
+				.probe = {.id = lead->id,
+					.node = engine->params.self.id,
+					.hops = PROBE_HOPS}});
 	}
 	return lead->probe_us;
 }
@@ -622,16 +639,19 @@ static uint64_t check(struct fetch *fetch)
 	struct engine *engine = fetch->engine;
 	if (fetch->lead == NULL)
 		return UINT64_MAX;
-	uint64_t end = patience_ends(fetch->lead);
-	if (end <= engine->now_us) {
-		give_up(fetch->lead);
+	uint64_t end = patience_ends(fetch->lead), dead = dead_at(fetch->lead);
+	if (end <= engine->now_us || dead <= engine->now_us) {
+		give_up(fetch->lead, dead <= engine->now_us);
 		return engine->now_us + HEDGE_MIN_US;
 	}
 	uint64_t again = probe(fetch->lead);
 	end = again < end ? again : end;
+	end = dead < end ? dead : end;
 	if (fetch->hedge != NULL || fetch->priority != SWARM_DEMAND)
 		return end;
-	uint64_t hedge = fetch->lead->began_us + hedge_after(engine);
+	uint64_t since =
+		fetch->lead->began_us > fetch->wanted_us ? fetch->lead->began_us : fetch->wanted_us;
+	uint64_t hedge = since + hedge_after(engine);
 	if (hedge > engine->now_us)
 		return hedge < end ? hedge : end;
 	if (engine->hedge_tokens < HEDGE_COST)

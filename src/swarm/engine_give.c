@@ -230,6 +230,15 @@ static bool asks_back(const struct fetch *fetch, const struct peer *peer)
 		(fetch->hedge != NULL && fetch->hedge->link->peer == peer);
 }
 
+/* Whom we only looked aside to, and who now asks us as the home, does not have it. */
+static void end_aside(struct fetch *fetch, const struct peer *peer, uint8_t flags)
+{
+	const uint8_t mask = REQUEST_ONLY_HELD | REQUEST_NAMED;
+	if (!(flags & REQUEST_ONLY_HELD) && fetch->lead != NULL &&
+		fetch->lead->link->peer == peer && (fetch->lead->flags & mask) == REQUEST_ONLY_HELD)
+		engine_attempt_failed(fetch->lead);
+}
+
 static void request_item(
 	struct engine_link *link, uint32_t id, const struct chunk *chunk, uint8_t flags)
 {
@@ -239,6 +248,8 @@ static void request_item(
 		return;
 	}
 	struct fetch *fetch = engine_fetch_find(engine, &chunk->digest);
+	if (fetch != NULL)
+		end_aside(fetch, link->peer, flags);
 	bool held = fetch == NULL && engine->ops->has(&chunk->digest, engine->data);
 	bool arriving = fetch != NULL && fetch->lead != NULL &&
 		(flags & REQUEST_NAMED || !engine_is_dry(fetch->lead));
@@ -299,13 +310,20 @@ static void remember(const struct give *give)
 }
 
 /*
- * Edge-chasing (Chandy, Misra and Haas, 1983): a probe goes on to whom we wait for. A circle is
- * told by the probe of its member with the largest id alone, so only one of them gives way.
+ * It is answered, so that we count as alive, and, as in edge-chasing (Chandy, Misra and Haas,
+ * 1983), goes on to whom we wait for. A circle is told by the probe of its member with the largest
+ * id alone, so only one of them gives way.
  */
 void engine_probe(struct engine_link *link, const struct message *message)
 {
 	struct engine *engine = link->engine;
 	const struct give *give = give_find(link, message->probe.id);
+	if (give == NULL) {
+		fail(link, message->probe.id, FAIL_NOT_HELD);
+		return;
+	}
+	engine_send(
+		link, &(struct message){.type = MESSAGE_PART, .part = {.id = message->probe.id}});
 	struct attempt *lead = give != NULL && give->fetch != NULL ? give->fetch->lead : NULL;
 	if (lead == NULL || !engine_is_dry(lead) || !lead->link->up)
 		return;

@@ -42,7 +42,7 @@ struct engine_link {
 	bool up;
 	bool accepted;
 	bool is_silent; /* has not said a thing since it was asked */
-	uint64_t opened_us, heard_us, used_us;
+	uint64_t opened_us, up_us, heard_us, used_us;
 	uint32_t next_id;
 	struct attempt *attempts;
 	struct upload_queue queue;
@@ -69,7 +69,8 @@ struct attempt {
 	struct engine_body *body; /* NULL before the first part */
 	uint32_t received;
 	uint64_t began_us, first_us, progress_us;
-	uint64_t probe_us; /* when to ask whether we wait in a circle */
+	uint64_t probe_us;  /* when to send the next probe */
+	uint64_t probed_us; /* when the last one was sent that nothing was heard after; 0: none */
 };
 
 /* One chunk that is wanted, by us or by somebody whom we serve. */

@@ -279,7 +279,7 @@ int engine_link_accepted(struct engine *engine, void *user, uint64_t now_us,
 	link->user = user;
 	link->up = true;
 	link->accepted = true;
-	link->heard_us = now_us;
+	link->up_us = link->heard_us = now_us;
 	send_hello(link);
 	*ret = link;
 	return 0;
@@ -291,7 +291,7 @@ void engine_link_up(struct engine_link *link, uint64_t now_us)
 	struct peer *peer = link->peer;
 	engine->now_us = now_us;
 	link->up = true;
-	link->heard_us = now_us;
+	link->up_us = link->heard_us = now_us;
 	peer->unreachable_us = 0;
 	engine->dirty = true;
 	if (peer->origin < 0) {

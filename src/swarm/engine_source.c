@@ -40,7 +40,9 @@ static struct peer *source_named(struct fetch *fetch, uint8_t *ret_flags)
 	if (fetch->named != NULL) {
 		struct peer *named = fetch->named;
 		fetch->named = NULL;
-		if (candidate(fetch, named)) {
+		/* Also one that had nothing when we asked before. */
+		if (named != NULL && engine_usable(fetch->engine, named) &&
+			!waits_for_us(fetch, named)) {
 			*ret_flags = REQUEST_ONLY_HELD | REQUEST_NAMED;
 			return named;
 		}

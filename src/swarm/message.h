@@ -61,8 +61,9 @@ enum message_type {
 	MESSAGE_FAIL,   /* id, reason: not held, busy (retry in ms), refused, gone wrong */
 	MESSAGE_CANCEL, /* id */
 	MESSAGE_BAD,    /* digest: what you sent me did not match; re-hash your copy */
-	/* Goes along the chain of those who wait for each other; when it comes back to its sender,
-	 * they wait in a circle. */
+	/* "Are you still at it?", answered by a PART without bytes. Goes on along the chain of
+	 * those who wait for each other; when it comes back to its sender, they wait in a circle.
+	 */
 	MESSAGE_PROBE, /* id of the request that waits, node, hops left */
 };
 

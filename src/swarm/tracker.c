@@ -244,10 +244,13 @@ static void request_item(
 	}
 	if (!force && link->force_tokens < FORCE_TOKENS)
 		link->force_tokens++;
-	/* Who was sent to one in vain is sent to one that has it for certain. */
-	struct holder *holder = lease_pick(lease,
-		&(struct lease_asker){
-			.who = link->who, .complete = force, .rank = rank, .data = link});
+	/* Who was sent to one in vain is sent to one that has it for certain, when there is one. */
+	struct lease_asker asker = {
+		.who = link->who, .complete = force, .rank = rank, .data = link};
+	struct holder *holder = lease_pick(lease, &asker);
+	asker.complete = false;
+	if (holder == NULL && force)
+		holder = lease_pick(lease, &asker);
 	if (holder == NULL) {
 		give(link, id, chunk, flags, lease);
 		return;
