@@ -35,7 +35,7 @@ struct boot_options {
 	const struct signer *signer;   /* signs manifests */
 	const struct strvec *excluded; /* globs of store path names that peers never get */
 	struct node_options node;
-	int64_t lifetime; /* of a manifest, seconds */
+	int64_t lifetime;  /* of a manifest, seconds */
 	const char *alias; /* what a boot is issued as besides; NULL: "default" */
 };
 
