@@ -302,8 +302,7 @@ uint64_t engine_tick(struct engine *engine, uint64_t now_us)
 		engine_housekeeping(engine);
 	}
 	engine_schedule(engine);
-	for (struct engine_link *link = engine->links; link != NULL; link = link->next)
-		engine_flush(link);
+	engine_flush_all(engine);
 	uint64_t next = engine_pump(engine);
 	if (engine->due_us < next)
 		next = engine->due_us;

@@ -30,7 +30,7 @@
 #define PROBE_US 50000 /* without a byte, until the source is probed */
 #define DEAD_US 400000 /* for any answer to a probe */
 #define PROBE_HOPS 64
-#define CORRUPT_MAX 3 /* chunks until a node is banned */
+#define CORRUPT_MAX 2 /* chunks until a node is banned */
 
 static struct fetch **fetch_head(struct engine *engine, const struct digest *chunk)
 {
@@ -156,6 +156,11 @@ static void batch_add(
 		batch->request.epoch = (uint32_t)link->engine->epoch;
 	}
 	(void)vec_push(items, *chunk, &err); /* a request that is lost times out */
+	if (!link->batched) {
+		link->batched = true;
+		link->batch_next = link->engine->batches;
+		link->engine->batches = link;
+	}
 }
 
 void engine_flush(struct engine_link *link)
@@ -164,6 +169,29 @@ void engine_flush(struct engine_link *link)
 		return;
 	engine_send(link, &link->batch);
 	link->batch.request.items.len = 0;
+}
+
+void engine_flush_all(struct engine *engine)
+{
+	for (struct engine_link **p = &engine->batches, *link; (link = *p) != NULL;) {
+		engine_flush(link);
+		if (link->batch.request.items.len > 0) { /* it is still being dialled */
+			p = &link->batch_next;
+			continue;
+		}
+		link->batched = false;
+		*p = link->batch_next;
+	}
+}
+
+void engine_batch_drop(struct engine_link *link)
+{
+	struct engine_link **p = &link->engine->batches;
+	while (*p != NULL && *p != link)
+		p = &(*p)->batch_next;
+	if (*p == link)
+		*p = link->batch_next;
+	vec_done(&link->batch.request.items);
 }
 
 static void ask_raise(struct attempt *attempt)

@@ -49,6 +49,8 @@ struct engine_link {
 	struct give *gives;
 	/* Requests that were decided on and are sent together. */
 	struct message batch;
+	struct engine_link *batch_next; /* in the list of those that have some */
+	bool batched;
 };
 
 struct engine_want {
@@ -125,7 +127,7 @@ struct engine {
 	unsigned members_len, inventories;
 	struct homes homes;
 	bool homes_stale;
-	struct engine_link *links;
+	struct engine_link *links, *batches;
 	unsigned links_len;
 	uint8_t token[16], token_before[16];
 	bool has_token;
@@ -200,6 +202,8 @@ void engine_fetch_free(struct fetch *fetch);
 void engine_schedule(struct engine *engine);
 void engine_timeouts(struct engine *engine);
 void engine_flush(struct engine_link *link);
+void engine_flush_all(struct engine *engine);
+void engine_batch_drop(struct engine_link *link); /* the link goes */
 struct attempt *engine_attempt_find(const struct engine_link *link, uint32_t id);
 void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint32_t len);
 /* Nothing of it came yet, so whoever waits for it may wait in a circle. */

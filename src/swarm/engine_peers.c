@@ -216,7 +216,7 @@ static void link_forget(struct engine_link *link)
 		engine_give_free(link->gives);
 	while (link->attempts != NULL)
 		engine_attempt_failed(link->attempts);
-	vec_done(&link->batch.request.items);
+	engine_batch_drop(link);
 	free(link);
 	engine->dirty = true;
 }
@@ -237,6 +237,7 @@ void engine_links_free(struct engine *engine)
 void engine_ban(struct engine *engine, struct peer *peer)
 {
 	peer->banned = true;
+	engine->news = true; /* others shall know soon */
 	engine->homes_stale = true;
 	for (struct engine_link *link = engine->links, *next; link != NULL; link = next) {
 		next = link->next;
@@ -449,7 +450,7 @@ static void beat(struct engine *engine)
 	for (struct peer *peer = engine->peers;
 		peer != NULL && message.heartbeat.suspects.len < LINK_SUSPECTS_MAX;
 		peer = peer->next)
-		if (peer->is_member && peer->unreachable_us != 0)
+		if (peer->is_member && (peer->unreachable_us != 0 || peer->banned))
 			(void)vec_push(&message.heartbeat.suspects, peer->member.id, &err);
 	engine_send(tracker->link, &message);
 	vec_done(&message.heartbeat.suspects);

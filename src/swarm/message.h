@@ -118,7 +118,7 @@ struct message {
 			uint8_t percent;
 			uint64_t counters[LINK_COUNTERS];
 			uint8_t inventory[INVENTORY_SIZE];
-			node_ids suspects; /* that could not be connected to */
+			node_ids suspects; /* that could not be connected to, or gave wrong bytes */
 		} heartbeat;
 		chunks touches;
 		struct {
