@@ -137,13 +137,12 @@ static int get_image(struct boot *boot, struct err *err)
 		.hardware = &boot->hardware,
 		.timeline = &boot->timeline};
 	const char *root = cmdline_get(&boot->cmdline, "snowboot.root");
-	bool in_ram = root != NULL && strcmp(root, "ram") == 0;
-	if (root != NULL && !in_ram && strcmp(root, "net") != 0)
+	if (root != NULL && strcmp(root, "ram") != 0 && strcmp(root, "net") != 0)
 		return err_raise(err, ERR_USAGE, "snowboot.root takes net or ram, not '%s'", root);
 	boot->netroot = NETROOT_INIT;
 	if (netroot_attach(&env, &boot->netroot, err) < 0 || read_plan(boot, NETROOT_PLAN, err) < 0)
 		return -1;
-	if (!in_ram)
+	if (!netroot_wants_copy(&boot->cmdline))
 		return 0;
 	return netroot_copy(&env, &boot->netroot, boot->plan.image_size, &boot->copy, err);
 }

@@ -27,6 +27,7 @@
 #define SHOW_US 1000000 /* between two lines on a console */
 #define TURN_MS 500
 #define COPY_BLOCK ((size_t)1 << 20)
+#define COPY_CACHE ((uint64_t)32 << 20) /* bytes */
 #define COPY_DIR "/snowboot/ram"
 #define COPY_FILE COPY_DIR "/image.squashfs"
 /* Of the device. One read of squashfs is one block of at most 128 KiB and is answered as such;
@@ -38,7 +39,12 @@ bool netroot_is_wanted(void)
 	return sysfile_exists(NETCONF_FILE);
 }
 
-/* nbds_max=1: of sixteen devices fifteen would appear for nothing. */
+bool netroot_wants_copy(const struct cmdline *cmdline)
+{
+	const char *root = cmdline_get(cmdline, "snowboot.root");
+	return root != NULL && strcmp(root, "ram") == 0;
+}
+
 static int load_modules(const struct netroot_env *env, struct err *err)
 {
 	/* The first cannot be done without; which of the others are needed shows later. */
@@ -66,6 +72,9 @@ static int read_config(const struct netroot_env *env, struct netconf *ret, struc
 	if (netconf_apply(&conf, env->cmdline, err) < 0 ||
 		cache_disk_find(env->cmdline, env->hardware, &conf.node.cache, err) < 0)
 		return -1;
+	/* Each chunk is needed once, and the memory for the copy. */
+	if (netroot_wants_copy(env->cmdline) && !conf.node.complete)
+		conf.node.cache.memory_max = COPY_CACHE;
 	*ret = conf;
 	conf = (struct netconf){0};
 	return 0;
@@ -103,13 +112,15 @@ static void show(struct screen *screen)
 }
 
 /* "IP/LEN ROUTER MODE LINK INTERFACE" of node_program.c. */
-static void take_address(struct netroot *netroot, const char *text)
+static void take_address(struct netroot *netroot, const char *text, struct screen *screen)
 {
-	char mode[8], link[IFNAMSIZ];
-	if (sscanf(text, "%*s %*s %7s %15s", mode, link) != 2)
+	char address[64], mode[8], link[IFNAMSIZ];
+	if (sscanf(text, "%63s %*s %7s %15s", address, mode, link) != 3)
 		return;
 	netroot->mode = strcmp(mode, "own") == 0 ? NET_OWN : NET_SHARED;
 	memcpy(netroot->link, link, sizeof(link));
+	snprintf(screen->latest, sizeof(screen->latest), "address %s on %s, %s", address, link,
+		netroot->mode == NET_OWN ? "the node's own" : "shared with the system");
 }
 
 /* One word of the supervisor: 1 when the device is there. */
@@ -122,8 +133,9 @@ static int take_event(const struct netroot_env *env, struct netroot *netroot, st
 		return 0;
 	case SUPERVISOR_ADDRESS:
 		timeline_begin(env->timeline, "manifest");
-		take_address(netroot, event->text);
-		snprintf(screen->latest, sizeof(screen->latest), "address %.140s", event->text);
+		take_address(netroot, event->text, screen);
+		screen->shown_us = 0; /* worth a line of its own */
+		show(screen);
 		return 0;
 	case SUPERVISOR_FAILED:
 		*err = event->failure;

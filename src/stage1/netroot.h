@@ -35,6 +35,8 @@ struct netroot {
 
 /* Whether this initramfs is that of a network root. */
 bool netroot_is_wanted(void);
+/* snowboot.root=ram: all of the image is to be in memory before the system starts. */
+bool netroot_wants_copy(const struct cmdline *cmdline);
 
 /* What attaching needs of the rest of stage 1; borrowed. */
 struct netroot_env {
