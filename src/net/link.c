@@ -47,6 +47,7 @@ bool link_parse(const struct nlmsghdr *message, struct link_state *ret)
 	read_kind(message, kind, sizeof(kind));
 	state.ethernet = head.ifi_type == ARPHRD_ETHER && (head.ifi_flags & IFF_LOOPBACK) == 0 &&
 		mac != NULL && (kind[0] == '\0' || strcmp(kind, "veth") == 0);
+	state.hardware = state.ethernet && kind[0] == '\0';
 	state.up = (head.ifi_flags & IFF_UP) != 0;
 	state.carrier = (head.ifi_flags & IFF_LOWER_UP) != 0;
 	*ret = state;

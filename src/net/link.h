@@ -15,6 +15,7 @@ struct link_state {
 	uint8_t mac[6];
 	uint32_t mtu;
 	bool ethernet; /* a card: Ethernet, not loopback, nothing that software made but veth */
+	bool hardware; /* no veth either */
 	bool up;       /* somebody wants it up */
 	bool carrier;
 };

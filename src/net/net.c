@@ -19,8 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OTHERS_MS 4000 /* the card that PXE used has this long for itself */
-#define SHARED_MS 8000 /* without an answer on the macvlan, the card itself is tried as well */
+#define OTHERS_MS 4000   /* the card that PXE used has this long for itself */
+#define SHARED_MS 8000   /* without an answer on the macvlan, the card itself is tried as well */
+#define RELEASE_MS 30000 /* cards on which nobody answered are left alone then */
 #define REVIEW_MS 500
 #define CALM_REVIEW_MS 5000 /* once there is an address */
 
@@ -84,6 +85,12 @@ static struct card *find_card(struct net *net, int index)
 	return NULL;
 }
 
+/* By which the card is used, in the mode that holds. */
+static struct uplink *card_uplink(const struct net *net, const struct card *card)
+{
+	return net->params.mode == NET_OWN ? card->own : card->shared;
+}
+
 static bool is_first(const struct net *net, const struct card *card)
 {
 	return memcmp(card->link.mac, net->params.first_mac, 6) == 0;
@@ -127,7 +134,8 @@ static void hear_link(
 		remove_card(net, link->index);
 		return;
 	}
-	if (card == NULL && link->ethernet)
+	/* Later ones are containers' and the like, unless they are hardware. */
+	if (card == NULL && link->ethernet && (link->hardware || !net->decided))
 		card = add_card(net, link);
 	if (card == NULL)
 		return;
@@ -226,8 +234,7 @@ static void report(struct net *net)
 	const struct card *best_card = NULL;
 	const struct uplink *best = NULL;
 	VEC_FOREACH(card, &net->cards) {
-		const struct uplink *uplink =
-			net->params.mode == NET_OWN ? (*card)->own : (*card)->shared;
+		const struct uplink *uplink = card_uplink(net, *card);
 		if (!net->decided || uplink == NULL || !uplink_has_address(uplink))
 			continue;
 		if (best == NULL || is_better(uplink, best)) {
@@ -336,11 +343,38 @@ static void begin_shared(struct net *net, struct card *card)
 	card->shared_failed = true;
 }
 
+/* No way out works now, so every card is of interest; else only those that have an address. */
+static bool is_searching(const struct net *net)
+{
+	VEC_FOREACH(card, &net->cards) {
+		const struct uplink *uplink = card_uplink(net, *card);
+		if (net->decided && uplink != NULL && uplink_has_address(uplink) && uplink->carrier)
+			return false;
+	}
+	return true;
+}
+
+/* A macvlan keeps a card from becoming a bridge's port, and an address that nobody needs from
+ * others. */
+static void release(struct net *net, struct card *card)
+{
+	if (net->decided && card->own != NULL && !uplink_has_address(card->own) &&
+		uplink_now_ms() - card->own->started_ms >= RELEASE_MS)
+		card_stop_own(card, net->own.ask);
+}
+
 static void review_card(struct net *net, struct card *card)
 {
 	struct err err = ERR_INIT;
-	if (!card->link.up && link_set_up(net->host.ask, card->link.index, &err) < 0)
+	const struct uplink *used = card_uplink(net, card);
+	bool searching = is_searching(net);
+	if ((searching || (used != NULL && uplink_has_address(used))) && !card->link.up &&
+		link_set_up(net->host.ask, card->link.index, &err) < 0)
 		log_debug("%s: %s", card->link.name, err.msg);
+	if (!searching) {
+		release(net, card);
+		return;
+	}
 	bool own = net->params.mode == NET_OWN;
 	if (!card->link.carrier || !may_begin(net, card))
 		return;

@@ -320,8 +320,23 @@ static void two_cards(struct lab *lab, const char *first, const char *dead)
 	serve(lab, "10.9.0.50,10.9.0.90,255.255.255.0,2m", "");
 	begin(lab, NET_OWN, first, 0);
 	wait_until(lab, in_range(lab, "10.9.0.50", "10.9.0.90"));
-	assert_string_equal(lab->state.link, strcmp(dead, "s0") == 0 ? "eth1" : "eth0");
+	const char *live = strcmp(dead, "s0") == 0 ? "eth1" : "eth0";
+	assert_string_equal(lab->state.link, live);
 	assert_true(pings("10.9.0.1"));
+	/* A container's interface is none of our business, and neither is one that nobody needs. */
+	ON(lab->machine, "ip link add veth7 type veth peer name veth8; ip link set %s down",
+		strcmp(dead, "s0") == 0 ? "eth0" : "eth1");
+	run_ms(lab, 6000);
+	ON(lab->machine,
+		"! ip link show veth7 up | grep -q veth7 && ! ip link show %s up | grep -q eth",
+		strcmp(dead, "s0") == 0 ? "eth0" : "eth1");
+	/* The cable moves to the other card. */
+	ON(lab->server,
+		"ip addr flush dev s0; ip addr flush dev s1; ip link set s0 up; ip link set s1 up; "
+		"ip link set %s down; ip addr add 10.9.0.1/24 dev %s",
+		strcmp(dead, "s0") == 0 ? "s1" : "s0", dead);
+	wait_until(lab, strcmp(lab->state.link, live) != 0);
+	wait_until(lab, pings("10.9.0.1"));
 }
 
 static void first_is_dead(void **state)
