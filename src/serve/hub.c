@@ -156,7 +156,13 @@ static int on_message(struct link *link, const struct message *message, void *da
 	struct hub_node *node = data;
 	struct hub *hub = node->hub;
 	struct node_address address = link_peer(link);
-	if (tracker_receive(node->tracked, message, hub_now_us(), err) < 0)
+	struct message known = *message; /* shallow: the link's */
+	/* Who listens on any address does not know which of them others reach it by. */
+	static const uint8_t any[sizeof(address.ip)];
+	if (message->type == MESSAGE_JOIN &&
+		memcmp(known.join.member.address.ip, any, sizeof(any)) == 0)
+		memcpy(known.join.member.address.ip, address.ip, sizeof(address.ip));
+	if (tracker_receive(node->tracked, &known, hub_now_us(), err) < 0)
 		return -1;
 	bool report = message->type == MESSAGE_JOIN || message->type == MESSAGE_HEARTBEAT ||
 		message->type == MESSAGE_TOUCHES || message->type == MESSAGE_LEAVE;

@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Nodes against an origin, end to end on one machine: the image's bytes, leases, profiles, the uplink's limit, boot files from
+# a peer, paths that no peer gets, and an origin that ends and comes back.
+. "$(dirname "$0")/../lib/cli.sh"
+
+PATH=/usr/bin:$PATH nbdsh --help >/dev/null 2>&1 || skip "nbdsh (libnbd-bin, python3-libnbd) is not installed"
+system=$(fixture scripted)
+name=$(basename "$system")
+export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
+state=$tmp/state
+
+# end_program PID: kills it if it is still ours and not somebody who got its number.
+end_program() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
+
+# start LOG ARGUMENTS…: runs the server; sets $server (pid) and $url once it listens.
+start() {
+	local log=$1
+	shift
+	: >"$tmp/$log.err"
+	"$snowboot" serve --dhcp off --state "$state" "$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
+	server=$!
+	run_at_exit "end_program $server"
+	for _ in $(seq 100); do
+		url=$(sed -n 's|^serving at \(.*\)/$|\1|p' "$tmp/$log.err")
+		[ -z "$url" ] || return 0
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	fail "the server does not start: $(cat "$tmp/$log.err")"
+}
+
+# stop PID: ends a program gracefully.
+stop() {
+	local status=0
+	kill -TERM "$1"
+	wait "$1" || status=$?
+	check_equal "exit status of $1" "$status" 0
+}
+
+# node NUMBER ARGUMENTS…: runs a node in $tmp/node.NUMBER; its pid is ${nodes[NUMBER]}. Ready when this returns.
+nodes=()
+node() {
+	local number=$1 dir=$tmp/node.$1
+	shift
+	rm -rf "$dir"
+	mkdir "$dir"
+	printf 'machine-id %032d\n' "$number" >"$dir/conf"
+	"$snowboot" node --config "$dir/conf" --name default --key "$state/key.pub" --nbd-socket "$dir/nbd" --state-dir "$dir" \
+		--port $((20000 + $$ % 20000 + number)) "$@" >"$dir/log" 2>&1 </dev/null &
+	nodes[number]=$!
+	run_at_exit "end_program ${nodes[number]}"
+}
+ready() {
+	for _ in $(seq 600); do
+		if grep -q '^ready: ' "$tmp/node.$1/log"; then return 0; fi
+		kill -0 "${nodes[$1]}" 2>/dev/null || break
+		sleep 0.1
+	done
+	fail "node $1 does not get ready: $(cat "$tmp/node.$1/log")"
+}
+# leave NUMBER…
+leave_nodes() {
+	for number in "$@"; do stop "${nodes[number]}"; done
+}
+
+# read_image NUMBER FROM TO: reads these MiB through a node, and holds them to the image. (nbdsh needs the system's Python.)
+read_image() {
+	PATH=/usr/bin:$PATH timeout 250 nbdsh -u "nbd+unix:///?socket=$tmp/node.$1/nbd" -c "
+image = open('$tmp/image', 'rb')
+for at in range($2 << 20, $3 << 20, 128 << 10):
+    image.seek(at)
+    want = image.read(128 << 10)
+    assert h.pread(len(want), at) == want, at" || fail "node $1 gives other bytes: $(tail -n 3 "$tmp/node.$1/log")"
+}
+
+# of NUMBER EXPRESSION: a number of a node's status. of_origin EXPRESSION: of the origin's.
+of() { "$snowboot" status --socket "$tmp/node.$1/node.sock" --json | python3 -c "import json, sys; s = json.load(sys.stdin); print($2)"; }
+of_origin() { "$snowboot" status "$url" --json | python3 -c "import json, sys; s = json.load(sys.stdin); print($1)"; }
+get() { curl -fsS --max-time 250 "$@"; }
+
+check_ok "$snowboot" build squashfs "$system" -o "$tmp/image"
+
+### One node: every byte, then the profile of what it touched.
+start first --listen 127.0.0.1:0 "$system"
+get "$url/v1/manifests/default" >"$tmp/manifest"
+catalog=$(sed -n 's/^catalog \([0-9a-f]*\) .*/\1/p' "$tmp/manifest")
+node 1 --origin "$url"
+ready 1
+nbdcopy "nbd+unix:///?socket=$tmp/node.1/nbd" "$tmp/copy"
+cmp "$tmp/copy" "$tmp/image"
+rm "$tmp/copy"
+for _ in $(seq 100); do
+	[ "$(of_origin 's["machines"][0]["counters"]["reads"] > 0 and s["machines"][0]["step"] == "ready"')" = False ] || break
+	sleep 0.1
+done
+[ "$(of_origin 's["sent"]["chunks"]')" -ge "$(of 1 's["received"]["origin_bytes"]')" ] || fail "the origin's and the node's bytes differ"
+check_equal "the machine's system" "$(of_origin 's["machines"][0]["system"]')" "$name"
+for _ in $(seq 100); do
+	get "$url/v1/profiles/$catalog" >"$tmp/profile" 2>/dev/null && break
+	sleep 0.1
+done
+check_equal "the profile's begin" "$(head -c 8 "$tmp/profile")" sbprof01
+check_equal "the profile's catalog" "$(tail -c +9 "$tmp/profile" | head -c 32 | od -An -tx1 | tr -d ' \n')" "$catalog"
+grep -Eq "^[0-9:]{8} 127\.0\.0\.1 node: $name, joined, issue 1\$" "$tmp/first.out" || fail "no line for the node: $(cat "$tmp/first.out")"
+
+### The server ends with a node connected, at once; what it learnt is there when it comes back.
+port=${url##*:}
+begin=$SECONDS
+stop "$server"
+[ $((SECONDS - begin)) -lt 5 ] || fail "the server took $((SECONDS - begin)) s to end"
+start second --listen "127.0.0.1:$port" "$system"
+get "$url/v1/manifests/default" | cmp - "$tmp/manifest"
+get "$url/v1/profiles/$catalog" | cmp - "$tmp/profile"
+for _ in $(seq 300); do
+	[ "$(of_origin 's["swarm"]["members"]')" != 1 ] || break
+	sleep 0.1
+done
+check_equal "members after the restart" "$(of_origin 's["swarm"]["members"]')" 1
+leave_nodes 1
+for _ in $(seq 100); do
+	[ "$(of_origin 's["swarm"]["members"]')" != 0 ] || break
+	sleep 0.1
+done
+check_equal "members when the node left" "$(of_origin 's["swarm"]["members"]')" 0
+
+stop "$server"
+
+### Several nodes at once, behind a narrow uplink: each chunk goes out about once.
+start third --listen 127.0.0.1:0 --uplink 64Mbit "$system"
+get "$url/v1/manifests/default" >/dev/null
+for number in 1 2 3; do node $number --origin "$url"; done
+for number in 1 2 3; do ready $number; done
+begin=$(date +%s%N)
+readers=()
+for number in 1 2 3; do
+	read_image $number 20 44 &
+	readers+=($!)
+	sleep 0.3
+done
+for reader in "${readers[@]}"; do wait "$reader"; done
+took_ms=$((($(date +%s%N) - begin) / 1000000))
+# What one node has is at most what all together have: reads, and what the profile made it fetch ahead.
+unique=0
+for number in 1 2 3; do
+	received=$(of $number 's["received"]["peer_bytes"] + s["received"]["origin_bytes"]')
+	[ "$received" -le "$unique" ] || unique=$received
+done
+sent=$(of_origin 's["sent"]["chunks"]')
+echo "three nodes have at least $unique bytes after $took_ms ms; the origin sent $sent: $((sent * 100 / unique)) %"
+[ "$unique" -ge 25000000 ] || fail "a node that read 24 MiB received only $unique bytes"
+[ $((sent * 100)) -le $((unique * 112)) ] || fail "the origin sent $sent bytes for $unique"
+[ "$took_ms" -ge 2500 ] || fail "24 MiB in $took_ms ms are more than 64 Mbit/s"
+[ "$(of 1 's["received"]["peer_bytes"]')" -gt 1000000 ] || fail "node 1 got nothing from peers"
+[ "$(of_origin 's["swarm"]["redirects"]')" -gt 0 ] || fail "nobody was sent on to a peer"
+get "$url/metrics" | grep -Eq '^snowboot_origin_members 3$' || fail "metrics do not know three members"
+leave_nodes 1 2 3
+stop "$server"
+
+### Two servers of one state: the node goes on when the one it asks ends.
+start left --listen 127.0.0.1:0 "$system"
+left=$server left_url=$url
+start right --listen 127.0.0.1:0 "$system"
+node 1 --origin "$left_url" --origin "$url"
+ready 1
+read_image 1 0 2
+stop "$left"
+read_image 1 60 64
+leave_nodes 1
+stop "$server"
+
+### Paths that no peer gets: from the server, by each node.
+start private --listen 127.0.0.1:0 --exclude-from-peers '*' "$system"
+for number in 1 2; do node $number --origin "$url"; done
+for number in 1 2; do ready $number; done
+for number in 1 2; do read_image $number 20 24; done
+check_equal "bytes of private chunks from peers" "$(of 2 's["reads"]["peer"]["bytes"]')" 0
+[ "$(of 2 's["received"]["origin_bytes"]')" -ge 4000000 ] || fail "private chunks did not come from the origin"
+leave_nodes 1 2
+stop "$server"
+
+### Kernel and initramfs from a peer that lives.
+start boot --listen 127.0.0.1:0 --boot-from-peers "$system"
+get "$url/boot/default/netboot.ipxe" >"$tmp/script"
+if grep -q ' || kernel ' "$tmp/script"; then fail "a peer is named where there is none: $(cat "$tmp/script")"; fi
+node 1 --origin "$url" --name "$name" --boot-files
+ready 1
+get "$url/boot/default/netboot.ipxe" >"$tmp/script"
+peer=$(sed -n 's|^kernel \(http://[^/]*\)/boot/.* \|\| kernel /boot/.* \|\| goto failed$|\1|p' "$tmp/script")
+[ -n "$peer" ] || fail "no peer is named: $(cat "$tmp/script")"
+grep -qx "initrd $peer/boot/$name/initrd || initrd /boot/$name/initrd || goto failed" "$tmp/script" || fail "script: $(cat "$tmp/script")"
+for file in bzImage initrd; do get "$peer/boot/$name/$file" | cmp - <(get "$url/boot/$name/$file"); done
+leave_nodes 1
+get "$url/boot/default/netboot.ipxe" >"$tmp/script"
+if grep -q ' || kernel ' "$tmp/script"; then fail "a peer that left is named: $(cat "$tmp/script")"; fi
+stop "$server"
