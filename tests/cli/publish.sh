@@ -50,6 +50,30 @@ check_ok "$snowboot" publish --json --state "$tmp/state" --to "$www" --url "$url
 again=$(sed -n 's/.*"bytes":\([0-9]*\).*/\1/p' "$tmp/stdout")
 [ "$again" -lt 10000 ] || fail "$again bytes were put again"
 stat -c %i "$www"/v1/objects/*/* | sort >"$tmp/inodes"
+[ ! -e "$www/v1/profiles" ] || fail 'a profile out of nothing'
+
+# What machines of a server with the same state have touched goes with it, as places in the catalog: here the first chunks
+# of some table, last one first.
+catalog=$(sed -n 's/^catalog \([0-9a-f]*\) .*/\1/p' "$www/v1/manifests/default")
+table=$(grep -rlaP '^SBCHNK\x00' "$www/v1/objects" | sort | sed -n 1p)
+mkdir -p "$tmp/state/profiles"
+python3 - "$table" "$tmp/state/profiles/$catalog" <<'EOF'
+import struct, sys
+table = open(sys.argv[1], "rb").read()
+count = min(struct.unpack_from("<I", table, 48)[0], 3)
+chunks = [table[52 + 36 * i + 4:52 + 36 * (i + 1)] for i in range(count)]
+open(sys.argv[2], "wb").write(b"snowboot-touches 1\n" + b"".join(reversed(chunks)))
+EOF
+check_ok publish --to "$www" --url "$url" "$first"
+python3 - "$table" "$www/v1/profiles/$catalog" "$catalog" <<'EOF' || fail 'the profile is not what was touched'
+import struct, sys
+table, profile = (open(name, "rb").read() for name in sys.argv[1:3])
+count = min(struct.unpack_from("<I", table, 48)[0], 3)
+assert profile[:40] == b"sbprof01" + bytes.fromhex(sys.argv[3]) and len(profile) == 44 + 8 * count
+entries = [struct.unpack_from("<II", profile, 44 + 8 * i) for i in range(count)]
+assert struct.unpack_from("<I", profile, 40)[0] == count
+assert [chunk for _, chunk in entries] == list(reversed(range(count))) and len({member for member, _ in entries}) == 1
+EOF
 
 # A mirror that is cut off at any moment: no manifest without all that it names, and the next run goes on.
 for round in 1 2 3 4 5 6; do
