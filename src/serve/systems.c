@@ -268,14 +268,14 @@ static const void *find_chunk(const struct boot *boot, const struct digest *dige
 
 struct boot *systems_catalog(struct systems *s, const struct digest *catalog)
 {
-	const void *found;
+	const void *found = NULL;
 	return find_in(s, find_catalog, catalog, &found);
 }
 
 struct boot *systems_object(
 	struct systems *s, const struct digest *digest, const struct object **ret)
 {
-	const void *found;
+	const void *found = NULL;
 	struct boot *boot = find_in(s, find_object, digest, &found);
 	*ret = found;
 	return boot;
@@ -284,7 +284,7 @@ struct boot *systems_object(
 struct boot *systems_chunk(
 	struct systems *s, const struct digest *digest, const struct chunk_place **ret)
 {
-	const void *found;
+	const void *found = NULL;
 	struct boot *boot = find_in(s, find_chunk, digest, &found);
 	*ret = found;
 	return boot;
