@@ -23,6 +23,8 @@ int guest_closure(struct console *c, const char *system, struct err *err);
 int guest_metadata(struct console *c, const char *system, struct err *err);
 /* The database has the host's hashes, and Nix finds that every path's content has its hash. */
 int guest_content(struct console *c, const char *system, struct err *err);
+/* Nix finds that every path's content has the hash of the guest's own database. */
+int guest_verify(struct console *c, struct err *err);
 /* Nix builds in its sandbox. */
 int guest_builds(struct console *c, struct err *err);
 /* nginx answers the host over the network with the fixture's page. */

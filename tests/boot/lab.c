@@ -48,14 +48,17 @@ int lab_run(const char *command, char **ret_output, struct err *err)
 }
 
 /* QEMU's emulator has all cores for itself: tests that are timed must not share them. */
-static int take_turn(struct err *err)
+static int take_turn(struct lab *lab, struct err *err)
 {
+	if (lab->turn_fd >= 0)
+		return 0;
 	AUTO_FD int fd = open("/tmp/snowboot-qemu.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return err_sys(err, "cannot open '/tmp/snowboot-qemu.lock'");
 	if (flock(fd, LOCK_EX) < 0)
 		return err_sys(err, "cannot lock '/tmp/snowboot-qemu.lock'");
-	(void)TAKE_FD(fd); /* held as long as this process lives */
+	lab->turn_fd = TAKE_FD(fd);
+	lab->step_begun = deadline_now_ms();
 	return 0;
 }
 
@@ -88,7 +91,7 @@ static int make_dir(struct lab *lab, const char *name, struct err *err)
 
 int lab_open(struct lab *lab, const char *name, struct err *err)
 {
-	*lab = (struct lab){.tap_fd = -1};
+	*lab = (struct lab){.tap_fd = -1, .turn_fd = -1};
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (access("/dev/net/tun", R_OK | W_OK) < 0)
 		test_skip("needs /dev/net/tun");
@@ -115,6 +118,7 @@ void lab_done(struct lab *lab)
 	if (lab->server != NULL && lab_stop_server(lab, &err) < 0)
 		child_free(lab->server);
 	fd_close_ptr(&lab->tap_fd);
+	fd_close_ptr(&lab->turn_fd);
 	free(lab->dir);
 	free(lab->transcript);
 }
@@ -137,14 +141,17 @@ char *lab_server_log(const struct lab *lab, struct err *err)
 	return child_output(lab->server, (size_t)4 << 20, &log, err) < 0 ? NULL : log;
 }
 
-int lab_serve(struct lab *lab, const char *system, struct err *err)
+int lab_serve_words(struct lab *lab, const struct strvec *words, struct err *err)
 {
 	const char *program = getenv("SNOWBOOT");
-	const char *const words[] = {program != NULL ? program : "build/src/cli/snowboot", "serve",
-		system, "--root", "ram", "--dhcp", "full", "--interface", LAB_BRIDGE};
+	const char *const fixed[] = {program != NULL ? program : "build/src/cli/snowboot", "serve",
+		"--dhcp", "full", "--interface", LAB_BRIDGE};
 	AUTO_STRVEC argv = {0};
-	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (strvec_push(&argv, words[i], err) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (strvec_push(&argv, fixed[i], err) < 0)
+			return -1;
+	for (size_t i = 0; i < words->len; i++)
+		if (strvec_push(&argv, words->items[i], err) < 0)
 			return -1;
 	if (child_start(&argv, NULL, 0, &lab->server, err) < 0)
 		return -1;
@@ -164,6 +171,15 @@ int lab_serve(struct lab *lab, const char *system, struct err *err)
 	}
 }
 
+int lab_serve(struct lab *lab, const char *system, struct err *err)
+{
+	AUTO_STRVEC words = {0};
+	if (strvec_push(&words, system, err) < 0 || strvec_push(&words, "--root", err) < 0 ||
+		strvec_push(&words, "ram", err) < 0)
+		return -1;
+	return lab_serve_words(lab, &words, err);
+}
+
 int lab_memory_needed(const struct lab *lab, unsigned *ret_mib, struct err *err)
 {
 	AUTO_FREE char *log = lab_server_log(lab, err);
@@ -173,6 +189,18 @@ int lab_memory_needed(const struct lab *lab, unsigned *ret_mib, struct err *err)
 	if (words == NULL || sscanf(words, "' needs %u MiB of RAM", ret_mib) != 1)
 		return err_raise(err, ERR_NOT_FOUND, "the server names no memory: %s", log);
 	return 0;
+}
+
+int lab_kill_server(struct lab *lab, struct err *err)
+{
+	/* Its dnsmasq goes with it (PR_SET_PDEATHSIG); the port of DHCP is free when it has. */
+	AUTO_FREE char *ignored = NULL;
+	if (child_signal(lab->server, SIGKILL, err) < 0)
+		return -1;
+	child_free_ptr(&lab->server);
+	return lab_run("for i in $(seq 100); do ss -Hlun sport = :67 | grep -q . || exit 0; "
+		       "sleep 0.1; done; exit 1",
+		&ignored, err);
 }
 
 int lab_stop_server(struct lab *lab, struct err *err)
@@ -192,25 +220,49 @@ int lab_stop_server(struct lab *lab, struct err *err)
 	return status == 0 ? 0 : err_raise(err, ERR_IO, "the server failed at its end: %s", log);
 }
 
-int lab_start(struct lab *lab, const struct machine *m, struct err *err)
+static int start(struct lab *lab, const struct machine *m, const char *transcript, int *ret_tap,
+	struct vm **ret, struct err *err)
 {
 	AUTO_FREE char *name = NULL;
+	AUTO_FD int tap = -1;
 	struct machine machine = *m;
-	if (take_turn(err) < 0)
-		return -1;
-	lab->step_begun = deadline_now_ms();
-	if (tap_open("vm%d", &lab->tap_fd, &name, err) < 0 ||
+	if (take_turn(lab, err) < 0 || tap_open("vm%d", &tap, &name, err) < 0 ||
 		tap_join_bridge(name, LAB_BRIDGE, err) < 0)
 		return -1;
 	machine.nics[0].kind = NIC_TAP;
-	machine.nics[0].tap_fd = lab->tap_fd;
+	machine.nics[0].tap_fd = tap;
 	machine.no_reboot = true;
-	if (vm_start(&machine, lab->transcript, &lab->vm, err) < 0)
+	if (vm_start(&machine, transcript, ret, err) < 0)
 		return -1;
-	return console_forbid(vm_console(lab->vm),
+	*ret_tap = TAKE_FD(tap);
+	return console_forbid(vm_console(*ret),
 		"Kernel panic|snowboot: the boot failed|No bootable device|No more network devices|"
 		"X64 Exception Type",
 		err);
+}
+
+int lab_start(struct lab *lab, const struct machine *m, struct err *err)
+{
+	return start(lab, m, lab->transcript, &lab->tap_fd, &lab->vm, err);
+}
+
+int lab_client_start(struct lab *lab, const char *name, const struct machine *m,
+	struct lab_client *ret, struct err *err)
+{
+	*ret = LAB_CLIENT_INIT;
+	ret->transcript = path_printf(err, "%s/console-%s", lab->dir, name);
+	if (ret->transcript == NULL)
+		return -1;
+	unlink(ret->transcript);
+	return start(lab, m, ret->transcript, &ret->tap_fd, &ret->vm, err);
+}
+
+void lab_client_done(struct lab_client *client)
+{
+	vm_free(client->vm);
+	fd_close_ptr(&client->tap_fd);
+	free(client->transcript);
+	*client = LAB_CLIENT_INIT;
 }
 
 struct console *lab_console(struct lab *lab)

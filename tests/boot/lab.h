@@ -25,6 +25,7 @@ struct lab {
 	char *dir;        /* where logs go */
 	char *transcript; /* of the console */
 	int tap_fd;
+	int turn_fd; /* the lock by which machines take turns */
 	struct child *server;
 	struct vm *vm;
 	uint64_t step_begun;
@@ -43,6 +44,10 @@ char *lab_fixture(const char *name);
 
 /* Runs `snowboot serve SYSTEM --dhcp full` on the bridge and waits until it serves. */
 int lab_serve(struct lab *lab, const char *system, struct err *err);
+/* The same with words of one's own: systems and options. */
+int lab_serve_words(struct lab *lab, const struct strvec *words, struct err *err);
+/* Kills the server, its DHCP and TFTP too, as if its plug were pulled. */
+int lab_kill_server(struct lab *lab, struct err *err);
 /* What the server has said so far; caller owns it. NULL on failure. */
 char *lab_server_log(const struct lab *lab, struct err *err);
 /* The memory that the server says a machine needs for the system: what the tests boot with. */
@@ -57,6 +62,24 @@ int lab_stop_server(struct lab *lab, struct err *err);
  */
 int lab_start(struct lab *lab, const struct machine *m, struct err *err);
 struct console *lab_console(struct lab *lab);
+
+/* One machine of several. */
+struct lab_client {
+	char *transcript; /* DIR/console-NAME */
+	int tap_fd;
+	struct vm *vm;
+};
+#define LAB_CLIENT_INIT \
+	(struct lab_client) \
+	{ \
+		.tap_fd = -1 \
+	}
+/* As lab_start(), for any number of machines at once. */
+int lab_client_start(struct lab *lab, const char *name, const struct machine *m,
+	struct lab_client *ret, struct err *err);
+/* Ends the machine if it still runs. */
+void lab_client_done(struct lab_client *client);
+#define AUTO_LAB_CLIENT AUTO(lab_client_done) struct lab_client
 
 /* Runs a shell command here: its output, caller owns it. ERR_IO with the output unless it exits 0.
  */

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Diskless machines whose system stays on the network, by real PXE: netroot CASE.
+ *
+ *	nixos-init  the node is killed while the guest is busy
+ *	systemd     the origin goes away during the boot and comes back
+ *	scripted    a disk keeps chunks: what a reboot fetches, then what a second generation does
+ *	swarm       three machines; the origin is cut off once the first has everything
+ *
+ * Each comes to `running`, and in each Nix reads and verifies the whole store.
+ */
+#include "netroot_guest.h"
+
+#include "base/path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MEMORY_MIB 768
+#define OUTAGE_MS 20000
+
+static struct machine diskless(const char *mac)
+{
+	return (struct machine){.memory_mib = MEMORY_MIB,
+		.nics = {{.mac = mac, .rom = NIC_ROM_IPXE, .boot = true}}};
+}
+
+/* From power-on to a shell in a system that is up. */
+static int boot_to_running(struct lab *lab, const char *name, const struct machine *m,
+	struct lab_client *client, struct err *err)
+{
+	if (lab_client_start(lab, name, m, client, err) < 0 ||
+		netroot_expect_kernel(client, err) < 0)
+		return -1;
+	lab_step(lab, "%s: firmware to the kernel", name);
+	if (netroot_expect_running(client, err) < 0)
+		return -1;
+	lab_step(lab, "%s: the kernel to `running`", name);
+	return 0;
+}
+
+/* What must hold of every machine, whatever it has been through: its whole store is read. */
+static int look_inside(
+	struct lab *lab, struct lab_client *client, const char *system, struct err *err)
+{
+	struct console *c = vm_console(client->vm);
+	if (guest_command_line(c, system, err) < 0 || guest_stage1_report(c, system, err) < 0 ||
+		netroot_processes(c, err) < 0)
+		return -1;
+	lab_step(lab, "command line, stage 1's report, the processes behind the root");
+	if (guest_closure(c, system, err) < 0 || guest_metadata(c, system, err) < 0 ||
+		guest_content(c, system, err) < 0)
+		return -1;
+	lab_step(lab, "closure and metadata as on the host, every path's content right for Nix");
+	return netroot_clean_log(c, err);
+}
+
+/* A machine whose node is killed under it. */
+static int nixos_init(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture("nixos-init");
+	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
+	const struct machine m = diskless("52:54:00:5b:01:01");
+	long long stall_ms;
+	if (netroot_serve(lab, system, NULL, err) < 0)
+		return -1;
+	lab_step(lab, "the server serves");
+	if (boot_to_running(lab, "nixos-init", &m, &client, err) < 0 ||
+		guest_waited_for_nothing(vm_console(client.vm), err) < 0 ||
+		netroot_kill_nodes(vm_console(client.vm), 1, &stall_ms, err) < 0)
+		return -1;
+	lab_step(lab, "node killed once: the longest read took %lld ms", stall_ms);
+	if (stall_ms > NETROOT_STALL_MAX_MS)
+		return err_raise(err, ERR_IO, "a read took %lld ms > max %d after one kill",
+			stall_ms, NETROOT_STALL_MAX_MS);
+	if (netroot_kill_nodes(vm_console(client.vm), 4, &stall_ms, err) < 0)
+		return -1;
+	lab_step(lab, "node killed four times: the longest read took %lld ms", stall_ms);
+	if (look_inside(lab, &client, system, err) < 0 || netroot_poweroff(&client, err) < 0)
+		return -1;
+	lab_step(lab, "switched off in order");
+	return 0;
+}
+
+/* A machine whose origin goes away in the middle of the boot, and comes back. */
+static int systemd(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture("systemd");
+	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
+	const struct machine m = diskless("52:54:00:5b:01:03");
+	unsigned ms = getenv("NETROOT_OUTAGE_S") != NULL
+		? (unsigned)strtoul(getenv("NETROOT_OUTAGE_S"), NULL, 10) * 1000
+		: OUTAGE_MS;
+	if (netroot_serve(lab, system, NULL, err) < 0 ||
+		lab_client_start(lab, "systemd", &m, &client, err) < 0 ||
+		netroot_expect_kernel(&client, err) < 0 ||
+		netroot_expect_stage2(&client, err) < 0 || lab_kill_server(lab, err) < 0)
+		return -1;
+	lab_step(lab, "the origin is gone as the system starts");
+	if (netroot_wait(&client, ms, err) < 0 || netroot_serve(lab, system, NULL, err) < 0)
+		return -1;
+	lab_step(lab, "the origin is back after %u s", ms / 1000);
+	if (netroot_expect_running(&client, err) < 0)
+		return -1;
+	lab_step(lab, "from there to `running`");
+	if (look_inside(lab, &client, system, err) < 0 || netroot_reboot(&client, err) < 0)
+		return -1;
+	lab_step(lab, "rebooted in order");
+	return 0;
+}
+
+/* What one boot to `running` takes from the origin. */
+static int fetched_by_boot(struct lab *lab, const char *name, const struct machine *m,
+	struct lab_client *client, long long *ret, struct err *err)
+{
+	long long before, after;
+	if (netroot_origin_bytes(lab, &before, err) < 0 ||
+		boot_to_running(lab, name, m, client, err) < 0 ||
+		netroot_origin_bytes(lab, &after, err) < 0)
+		return -1;
+	*ret = after - before;
+	lab_step(lab, "%s: %.2f MiB from the origin", name, (double)*ret / (1 << 20));
+	return 0;
+}
+
+/* How much of `first` a second boot may take, in percent, and how much it took. */
+static int check_share(const char *what, long long bytes, long long max, struct err *err)
+{
+	if (bytes <= max)
+		return 0;
+	return err_raise(
+		err, ERR_LIMIT, "%s took %lld bytes from the origin > max %lld", what, bytes, max);
+}
+
+/* A machine with a disk for its cache: booted, booted again, then with a newer system. */
+static int scripted(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture("scripted");
+	AUTO_FREE char *newer = lab_fixture("scripted-2");
+	AUTO_FREE char *disk = path_printf(err, "%s/cache-disk", lab->dir);
+	struct machine m = diskless("52:54:00:5b:01:04");
+	long long first, again, differing, limit;
+	if (disk == NULL || netroot_make_cache_disk(disk, err) < 0 ||
+		netroot_serve(lab, system, NULL, err) < 0)
+		return -1;
+	m.drives[0].path = disk;
+	AUTO_LAB_CLIENT one = LAB_CLIENT_INIT, two = LAB_CLIENT_INIT, three = LAB_CLIENT_INIT;
+	if (fetched_by_boot(lab, "first", &m, &one, &first, err) < 0 ||
+		netroot_reboot(&one, err) < 0)
+		return -1;
+	lab_step(lab, "rebooted in order");
+	lab_client_done(&one);
+	if (fetched_by_boot(lab, "again", &m, &two, &again, err) < 0 ||
+		check_share("the second boot", again, first / 100, err) < 0 ||
+		netroot_poweroff(&two, err) < 0 || lab_kill_server(lab, err) < 0)
+		return -1;
+	lab_step(lab, "the second boot took %.2f %% of the first",
+		100.0 * (double)again / (double)first);
+	lab_client_done(&two);
+	if (netroot_difference(system, newer, &limit, err) < 0 ||
+		netroot_serve(lab, newer, NULL, err) < 0 ||
+		fetched_by_boot(lab, "newer", &m, &three, &differing, err) < 0 ||
+		check_share("the second generation", differing, limit, err) < 0)
+		return -1;
+	lab_step(lab, "a second generation took %lld bytes, its new paths have %lld", differing,
+		limit);
+	return look_inside(lab, &three, newer, err);
+}
+
+static int swarm(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture("scripted");
+	AUTO_LAB_CLIENT one = LAB_CLIENT_INIT, two = LAB_CLIENT_INIT, three = LAB_CLIENT_INIT;
+	const struct machine first = diskless("52:54:00:5b:01:11"),
+			     second = diskless("52:54:00:5b:01:12"),
+			     third = diskless("52:54:00:5b:01:13");
+	long long by_first, by_second;
+	if (netroot_serve(lab, system, "snowboot.complete=yes", err) < 0 ||
+		fetched_by_boot(lab, "first", &first, &one, &by_first, err) < 0 ||
+		netroot_await_complete(lab, err) < 0)
+		return -1;
+	lab_step(lab, "the first machine has everything");
+	if (fetched_by_boot(lab, "second", &second, &two, &by_second, err) < 0 ||
+		check_share("the second machine", by_second, by_first / 10, err) < 0)
+		return -1;
+	if (lab_client_start(lab, "third", &third, &three, err) < 0 ||
+		netroot_expect_kernel(&three, err) < 0 || netroot_expect_stage2(&three, err) < 0 ||
+		lab_kill_server(lab, err) < 0)
+		return -1;
+	lab_step(lab, "third: attached, and the origin is gone for good");
+	if (netroot_expect_running(&three, err) < 0)
+		return -1;
+	lab_step(lab, "third: `running` without an origin");
+	struct console *c = vm_console(three.vm);
+	if (guest_verify(c, err) < 0 || netroot_clean_log(c, err) < 0)
+		return -1;
+	lab_step(lab, "third: every path's content right for Nix, all from its peers");
+	return netroot_poweroff(&three, err);
+}
+
+static const struct netroot_case {
+	const char *name;
+	int (*run)(struct lab *lab, struct err *err);
+} cases[] = {
+	{"nixos-init", nixos_init},
+	{"systemd", systemd},
+	{"scripted", scripted},
+	{"swarm", swarm},
+};
+
+static int run_case(const struct netroot_case *test)
+{
+	struct err err = ERR_INIT;
+	AUTO_LAB lab = {.tap_fd = -1, .turn_fd = -1};
+	AUTO_FREE char *name = path_printf(&err, "netroot-%s", test->name);
+	if (name == NULL || lab_open(&lab, name, &err) < 0 || test->run(&lab, &err) < 0) {
+		fprintf(stderr, "FAILED: %s\n", err.msg);
+		printf("logs are in %s\n", lab.dir != NULL ? lab.dir : "nowhere");
+		return 1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(cases); i++)
+		if (strcmp(cases[i].name, argv[1]) == 0)
+			return run_case(&cases[i]);
+	fprintf(stderr, "usage: netroot CASE, where CASE is one of:");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		fprintf(stderr, " %s", cases[i].name);
+	fprintf(stderr, "\n");
+	return 2;
+}

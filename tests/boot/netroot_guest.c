@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/* Emulated machines on a busy host: every wait has a bound, and none is an assertion about speed
+ * unless its name says so. */
+#include "netroot_guest.h"
+
+#include "base/buf.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "vm/deadline.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BOOT_MS 300000
+#define SHORT_MS 60000
+#define LONG_MS 300000
+#define END_MS 45000               /* from `systemctl poweroff` to the end of the machine */
+#define CATALOG_BYTES (512 * 1024) /* of a generation: catalog, plan, database, manifest */
+
+int netroot_serve(struct lab *lab, const char *system, const char *append, struct err *err)
+{
+	AUTO_FREE char *state = path_printf(err, "%s/state", lab->dir);
+	AUTO_STRVEC words = {0};
+	if (state == NULL || strvec_push(&words, system, err) < 0 ||
+		strvec_push(&words, "--state", err) < 0 || strvec_push(&words, state, err) < 0)
+		return -1;
+	if (append != NULL &&
+		(strvec_push(&words, "--append", err) < 0 || strvec_push(&words, append, err) < 0))
+		return -1;
+	return lab_serve_words(lab, &words, err);
+}
+
+/* "http://10.77.0.1:8080/" */
+static char *server_url(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *log = lab_server_log(lab, err);
+	if (log == NULL)
+		return NULL;
+	const char *at = strstr(log, "http://" LAB_HOST);
+	if (at == NULL) {
+		err_raise(err, ERR_NOT_FOUND, "the server names no address: %s", log);
+		return NULL;
+	}
+	return path_printf(err, "%.*s", (int)strcspn(at + 7, "/ \n") + 7, at);
+}
+
+int netroot_origin_bytes(struct lab *lab, long long *ret, struct err *err)
+{
+	AUTO_FREE char *url = server_url(lab, err);
+	AUTO_FREE char *command = url == NULL
+		? NULL
+		: path_printf(err,
+			  "curl -sSf %s/metrics | awk '"
+			  "/^snowboot_origin_chunk_bytes_total / { n += $2 } "
+			  "/^snowboot_origin_sent_bytes_total/ && "
+			  "!/kind=\"boot\"/ { n += $2 } "
+			  "END { printf \"%%.0f\", n }'",
+			  url);
+	AUTO_FREE char *output = NULL;
+	if (command == NULL || lab_run(command, &output, err) < 0)
+		return -1;
+	char *end;
+	*ret = strtoll(output, &end, 10);
+	return end != output ? 0 : err_raise(err, ERR_CORRUPT, "the origin counts '%s'", output);
+}
+
+int netroot_await_complete(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *url = server_url(lab, err);
+	AUTO_FREE char *command = url == NULL
+		? NULL
+		: path_printf(err,
+			  "for i in $(seq 110); do curl -sS %s/v1/status | "
+			  "grep -q '\"step\": *\"complete\"' && exit 0; sleep 1; "
+			  "done; curl -sS %s/v1/status; exit 1",
+			  url, url);
+	AUTO_FREE char *output = NULL;
+	return command == NULL ? -1 : lab_run(command, &output, err);
+}
+
+int netroot_expect_kernel(struct lab_client *client, struct err *err)
+{
+	return console_expect(vm_console(client->vm), "Linux version|snowboot: (looking|address)",
+		BOOT_MS, NULL, err);
+}
+
+int netroot_expect_stage2(struct lab_client *client, struct err *err)
+{
+	return console_expect(vm_console(client->vm),
+		"handing over to|systemd\\[1\\]|stage 2|Welcome to", BOOT_MS, NULL, err);
+}
+
+int netroot_expect_running(struct lab_client *client, struct err *err)
+{
+	struct console *c = vm_console(client->vm);
+	if (shell_login(c, "root", NULL, BOOT_MS, err) < 0)
+		return vm_explain(client->vm, err);
+	return guest_is_running(c, err);
+}
+
+int netroot_wait(struct lab_client *client, unsigned ms, struct err *err)
+{
+	uint64_t deadline = deadline_in(ms);
+	unsigned left;
+	while ((left = (unsigned)deadline_left_ms(deadline)) > 0)
+		if (console_read(vm_console(client->vm), left, err) < 0)
+			return -1;
+	return 0;
+}
+
+/* The end must be soon, and nothing on the console may complain of it. */
+static int finish(struct lab_client *client, const char *command, struct err *err)
+{
+	/* systemd cannot unmount /nix/store, from which it runs itself; that is as ever. */
+	static const char *const complaints[] = {"I/O error", "timed out", "still blocked"};
+	AUTO_BUF text = {0};
+	uint64_t began = deadline_now_ms();
+	struct console *c = vm_console(client->vm);
+	if (console_send(c, "dmesg -n 5\n", err) < 0 || console_send(c, command, err) < 0)
+		return -1;
+	int r = vm_wait(client->vm, END_MS, err);
+	if (r == 1)
+		return err_raise(err, ERR_AGAIN,
+			"the machine does not end within %d ms after '%.*s'", END_MS,
+			(int)strcspn(command, "\n"), command);
+	if (r < 0 || fd_read_file(AT_FDCWD, client->transcript, 64 << 20, &text, err) < 0)
+		return -1;
+	const char *console = buf_str(&text, err);
+	if (console == NULL)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(complaints); i++) {
+		const char *found = strstr(console, complaints[i]);
+		if (found != NULL)
+			return err_raise(err, ERR_IO, "the console says '%.*s'",
+				(int)strcspn(found, "\r\n"), found);
+	}
+	printf("            '%.*s' took %.1f s\n", (int)strcspn(command, "\n"), command,
+		(double)(deadline_now_ms() - began) / 1000);
+	return 0;
+}
+
+int netroot_poweroff(struct lab_client *client, struct err *err)
+{
+	return finish(client, "systemctl poweroff\n", err);
+}
+
+int netroot_reboot(struct lab_client *client, struct err *err)
+{
+	return finish(client, "systemctl reboot\n", err);
+}
+
+int netroot_processes(struct console *c, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	if (shell_must(c,
+		    "for n in @snowboot-supervisor @snowboot-node; do p=$(pgrep -f ^$n); "
+		    "echo $p | wc -w; cat /proc/$p/oom_score_adj; done",
+		    SHORT_MS, &output, err) < 0)
+		return -1;
+	if (strcmp(output, "1\n-1000\n1\n-1000") == 0)
+		return 0;
+	return err_raise(err, ERR_IO, "supervisor and node, with their OOM scores: '%s'", output);
+}
+
+int netroot_clean_log(struct console *c, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	if (shell_must(c, "dmesg | grep -iE 'i/o error|squashfs error|hung task|blocked for' || :",
+		    SHORT_MS, &output, err) < 0)
+		return -1;
+	return output[0] == '\0' ? 0 : err_raise(err, ERR_IO, "the kernel says: %s", output);
+}
+
+/* Two readers in the background: blocks around the page cache, each timed; and files, again and
+ * again, whose digest must stay. */
+static int start_readers(struct console *c, unsigned seconds, struct err *err)
+{
+	AUTO_FREE char *command = path_printf(err,
+		"cat > /tmp/blocks <<'EOF'\n"
+		"n=$(($(blockdev --getsize64 /dev/nbd0) / 65536)) i=1 max=0 end=$(($(date +%%s) + "
+		"$1))\n"
+		"while [ $(date +%%s) -lt $end ]; do\n"
+		"i=$(((i * 69069 + 12345) %% n)) a=$(date +%%s%%N)\n"
+		"dd if=/dev/nbd0 iflag=direct bs=64k count=1 skip=$i of=/dev/null 2> /tmp/dd || "
+		"cat /tmp/dd\n"
+		"t=$((($(date +%%s%%N) - a) / 1000000))\n"
+		"[ $t -le $max ] || max=$t\n"
+		"done\n"
+		"echo max $max\n"
+		"EOF\n"
+		"find /nix/store -xdev -type f -size -200k | sort | awk 'NR %% 40 == 0' > "
+		"/tmp/list\n"
+		"cat > /tmp/files <<'EOF'\n"
+		"end=$(($(date +%%s) + $1))\n"
+		"while [ $(date +%%s) -lt $end ]; do\n"
+		"echo 3 > /proc/sys/vm/drop_caches\n"
+		"xargs cat < /tmp/list | sha256sum\n"
+		"done\n"
+		"EOF\n"
+		"sh /tmp/blocks %u > /tmp/blocks.out 2>&1 & sh /tmp/files %u > /tmp/files.out 2>&1 "
+		"&",
+		seconds, seconds);
+	return command == NULL ? -1 : shell_must(c, command, LONG_MS, NULL, err);
+}
+
+int netroot_kill_nodes(struct console *c, unsigned times, long long *ret_stall_ms, struct err *err)
+{
+	AUTO_FREE char *kills = path_printf(err,
+		"for i in $(seq %u); do sleep 4; pkill -KILL -f ^@snowboot-node; done; wait; "
+		"cat /tmp/blocks.out; sort -u /tmp/files.out | wc -l",
+		times);
+	AUTO_FREE char *output = NULL;
+	if (kills == NULL || start_readers(c, 4 * times + 8, err) < 0 ||
+		shell_must(c, kills, LONG_MS, &output, err) < 0)
+		return -1;
+	unsigned digests;
+	if (sscanf(output, "max %lld\n%u", ret_stall_ms, &digests) != 2 || digests != 1)
+		return err_raise(err, ERR_CORRUPT, "the readers say '%s'", output);
+	return 0;
+}
+
+int netroot_make_cache_disk(const char *path, struct err *err)
+{
+	AUTO_FREE char *command = path_printf(err,
+		"rm -f %s && truncate -s 1G %s && sgdisk -n 1:0:0 -c 1:snowboot-cache %s", path,
+		path, path);
+	AUTO_FREE char *output = NULL;
+	return command == NULL ? -1 : lab_run(command, &output, err);
+}
+
+int netroot_difference(const char *older, const char *newer, long long *ret_bytes, struct err *err)
+{
+	AUTO_FREE char *command = path_printf(err,
+		"export NIX_REMOTE=local NIX_CONFIG='build-users-group ='; old=$(mktemp); "
+		"nix-store -qR %s > $old; "
+		"nix-store -qR %s | grep -vxF -f $old | xargs nix-store -q --size | "
+		"awk '{ n += $1 } END { printf \"%%.0f\", n }'; rm -f $old",
+		older, newer);
+	AUTO_FREE char *output = NULL;
+	if (command == NULL || lab_run(command, &output, err) < 0)
+		return -1;
+	*ret_bytes = strtoll(output, NULL, 10) + CATALOG_BYTES;
+	return 0;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NETROOT_GUEST_H
+#define NETROOT_GUEST_H
+
+/* What is done with and asked of machines whose root is on the network. */
+
+#include "guest.h"
+#include "lab.h"
+
+#include "vm/shell.h"
+
+#include "test.h"
+
+#define NETROOT_STALL_MAX_MS 5000 /* of a read while a node dies and another takes over */
+
+/* Serves a network root; `append` is for the kernel command line, or NULL. Key and serials are the
+ * lab's own and stay when it is called again after lab_kill_server(). */
+int netroot_serve(struct lab *lab, const char *system, const char *append, struct err *err);
+/* Bytes of objects, chunks, manifests and profiles that the origin has sent; kernel and initramfs
+ * not counted. */
+int netroot_origin_bytes(struct lab *lab, long long *ret, struct err *err);
+/* Until the origin knows that a machine has all of its system. */
+int netroot_await_complete(struct lab *lab, struct err *err);
+
+int netroot_expect_kernel(struct lab_client *client, struct err *err);
+/* The device is attached and the system's own init starts. */
+int netroot_expect_stage2(struct lab_client *client, struct err *err);
+/* Logs in and waits for `running`. */
+int netroot_expect_running(struct lab_client *client, struct err *err);
+/* Lets time pass while its console is read. */
+int netroot_wait(struct lab_client *client, unsigned ms, struct err *err);
+/* It switches itself off, or would start again, soon and without a complaint. */
+int netroot_poweroff(struct lab_client *client, struct err *err);
+int netroot_reboot(struct lab_client *client, struct err *err);
+
+/* Supervisor and node run, named and guarded as they must be. */
+int netroot_processes(struct console *c, struct err *err);
+/* The kernel reports no I/O error. */
+int netroot_clean_log(struct console *c, struct err *err);
+/*
+ * Kills the node some times while the guest reads blocks and files: none fails, none changes.
+ * *ret_stall_ms is the longest read.
+ */
+int netroot_kill_nodes(struct console *c, unsigned times, long long *ret_stall_ms, struct err *err);
+
+/* A disk with one partition for the cache. */
+int netroot_make_cache_disk(const char *path, struct err *err);
+/* What the paths of `newer` that `older` has not weigh, as NARs, and what is around them. */
+int netroot_difference(const char *older, const char *newer, long long *ret_bytes, struct err *err);
+
+#endif
