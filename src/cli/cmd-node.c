@@ -37,7 +37,8 @@ static const struct cli_option options[] = {
 	{0, "state-dir", "DIR", "write the plan and the Nix database there, and node.sock", "@dir"},
 	{0, "port", "PORT", "TCP port for peers and metrics (none)", NULL},
 	{0, "site", "SITE", "where this machine stands: peers of the same site come first", NULL},
-	{0, "uplink", "SIZE", "bytes a second that peers may take", NULL},
+	{0, "uplink", "RATE", "what peers may take, like 200Mbit or 25MB a second (no limit)",
+		NULL},
 	{0, "no-peers", NULL, "neither ask peers nor give to them", NULL},
 	{0, "complete", NULL, "fetch the whole system in the background", NULL},
 	{0, "boot-files", NULL, "give kernel and initramfs to neighbours that boot by PXE", NULL},
@@ -109,19 +110,20 @@ static int set_lists(const struct cli_args *args, struct node_config *config, st
 
 static int set_numbers(const struct cli_args *args, struct node_config *config, struct err *err)
 {
-	unsigned long long memory = config->cache.memory_max, disk = config->cache.disk_max,
-			   uplink = config->uplink;
+	unsigned long long memory = config->cache.memory_max, disk = config->cache.disk_max;
+	uint64_t uplink;
 	long long port;
 	if (memory == 0)
 		memory = MEMORY_DEFAULT;
 	if (cli_size(args, "memory", memory, &memory, err) < 0 ||
 		cli_size(args, "cache-size", disk, &disk, err) < 0 ||
-		cli_size(args, "uplink", uplink, &uplink, err) < 0 ||
+		cli_rate(args, "uplink", &uplink, err) < 0 ||
 		cli_number(args, "port", 1, UINT16_MAX, config->port, &port, err) < 0)
 		return -1;
 	config->cache.memory_max = memory;
 	config->cache.disk_max = disk;
-	config->uplink = uplink;
+	if (uplink != 0)
+		config->uplink = uplink;
 	config->port = (uint16_t)port;
 	return 0;
 }

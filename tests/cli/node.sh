@@ -56,3 +56,70 @@ ask /metrics >"$tmp/metrics"
 grep -qx 'snowboot_node_cache_disk_usable 1' "$tmp/metrics" || fail "no usable disk: $(grep cache "$tmp/metrics")"
 end_node
 [ ! -e "$tmp/state/node.sock" ] || fail 'the socket is left behind'
+
+# From a server to a block device, byte for byte the image that `build squashfs` writes; and from its disk when the server is gone.
+command -v nbdcopy >/dev/null || skip 'needs nbdcopy (libnbd-bin)'
+system=$(fixture scripted)
+export SNOWBOOT_POOL=$tmp/pool
+mkdir -p "$tmp/serve" "$tmp/cache"
+"$snowboot" serve --dhcp off --listen 127.0.0.1:0 --state "$tmp/serve" "$system" >"$tmp/server" 2>&1 &
+server=$!
+run_at_exit "kill $server 2>/dev/null"
+for ((i = 0; i < 1200; i++)); do
+	url=$(sed -n 's/^serving at \(.*\)\/$/\1/p' "$tmp/server")
+	[ -n "$url" ] && curl -sf --max-time 60 -o /dev/null "$url/v1/manifests/default" && break
+	kill -0 "$server" || fail "the server ended: $(cat "$tmp/server")"
+	sleep 0.2
+done
+check_ok "$snowboot" build squashfs -q "$system" -o "$tmp/image"
+
+# copy_image: compares what the node serves with the image, read by many requests at a time.
+copy_image() {
+	nbdcopy "nbd+unix:///?socket=$tmp/nbd" "$tmp/copy" || fail "nbdcopy failed: $(cat "$tmp/node")"
+	cmp "$tmp/image" "$tmp/copy" || fail "the node serves another image: $(cat "$tmp/node")"
+	rm "$tmp/copy"
+}
+# number PATH: of the node's status.
+number() { ask /v1/status | python3 -c 'import functools, json, sys
+print(functools.reduce(lambda o, k: o[k], sys.argv[1].split("."), json.load(sys.stdin)))' "$1"; }
+
+as_client=(--origin "$url" --name default --key "$tmp/serve/key.pub" --nbd-socket "$tmp/nbd" --state-dir "$tmp/state"
+	--cache "$tmp/cache" --cache-size 600M --memory 32M)
+begin_node "${as_client[@]}"
+wait_line "^ready: 'default', [0-9.]+ MiB\$"
+grep -q '^snowboot-plan 1$' "$tmp/state/plan" || fail 'no plan'
+[ "$(sqlite3 "$tmp/state/db/db.sqlite" 'select count(*) from ValidPaths')" = "$(nix-store -qR "$system" 2>/dev/null | wc -l)" ] ||
+	fail 'the database has other paths than the closure'
+copy_image
+# Nothing comes twice: what the memory does not hold any more comes from the disk.
+[ "$(number received.origin_bytes)" -lt "$(($(number image.data_bytes) * 106 / 100))" ] || fail "too much: $(ask /v1/status)"
+beyond=$(($(number process.resident_bytes) - $(number cache.memory_bytes)))
+[ "$beyond" -lt $((24 << 20)) ] || fail "the node holds $beyond bytes beyond its cache"
+printf 'resident beyond the cache: %d KiB, metadata and index %d KiB of it\n' $((beyond / 1024)) \
+	$((($(number image.metadata_bytes) + $(number image.index_bytes)) / 1024))
+end_node
+
+kill "$server"
+wait "$server" || fail "the server ended with $?"
+begin_node "${as_client[@]}"
+wait_line "no origin answers, using serial 1 of 'default' from the cache instead"
+wait_line '^ready: '
+copy_image
+check_equal bytes "$(number received.origin_bytes)" 0
+end_node
+
+# A key that did not sign it.
+"$snowboot" serve --dhcp off --listen "${url#http://}" --state "$tmp/serve" "$system" >"$tmp/server" 2>&1 &
+server=$!
+run_at_exit "kill $server 2>/dev/null"
+for ((i = 0; i < 600; i++)); do
+	curl -sf --max-time 60 -o /dev/null "$url/v1/manifests/default" && break
+	sleep 0.2
+done
+run "$snowboot" node --origin "$url" --name default --key "$key"
+[ "$status" = 1 ] || fail "an unknown key: status $status"
+check_stderr "^snowboot: origin '$url': manifest 'default' .*key"
+check_fails 1 "$(printf "cannot get '%s/v1/manifests/other': there is none, passing it over
+snowboot: cannot get '%s/v1/manifests/other': there is none
+hint: the origin must serve a system by the name 'other'" "$url" "$url")" \
+	"$snowboot" node --origin "$url" --name other --key "$key"
