@@ -202,6 +202,7 @@ void cache_stat(const struct cache *cache, struct cache_stat *ret)
 	ret->rotten = disk->rotten;
 	ret->disk_slow = disk->slow;
 	ret->disk_errors = disk->io_errors;
+	ret->disk_waiting = disk->writer.pending_bytes;
 	ret->disk_usable = disk_usable(disk);
 	ret->disk_bytes = disk->index.bytes;
 	ret->disk_chunks = disk->index.chunks;

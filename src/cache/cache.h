@@ -86,6 +86,7 @@ struct cache_stat {
 	uint64_t memory_bytes, disk_bytes, disk_max;
 	uint64_t memory_chunks, disk_chunks;
 	uint64_t memory_hits, disk_hits, misses, evicted, rotten, disk_slow, disk_errors;
+	uint64_t disk_waiting; /* bytes in memory that are to be written */
 	bool disk_usable;
 };
 void cache_stat(const struct cache *cache, struct cache_stat *ret);

@@ -19,6 +19,8 @@
  * the largest block that was freed (mallopt(3)) and keeps them in its heap: after reading an image
  * of 300 MiB by 64 requests at a time, 22 MiB more stayed resident. */
 #define MAP_FROM (160 * 1024)
+#define TRIM_FROM (8u << 20)  /* bytes that are free in the heap */
+#define QUIET_RATE (1u << 20) /* bytes a second */
 #define CLOSE_MS 2000u        /* for the cache to write out what waits */
 #define PROFILE_TICKS 30      /* seconds between two looks at what this boot touched */
 #define PROFILE_TICKS_MAX 300 /* what is touched later is no boot any more */
@@ -192,6 +194,17 @@ static void tell_counters(struct node *node)
 		swarm_tell_counter(swarm, counters[i].which, counters[i].value);
 }
 
+/*
+ * Gives back what a burst of transfers left in the heap, once it is over. With memory locked the
+ * kernel does not take it; then it is there for the next burst.
+ */
+static void trim(const struct node *node)
+{
+	if (node->rate.read + node->rate.received + node->rate.uploaded < QUIET_RATE &&
+		mallinfo2().fordblks > TRIM_FROM)
+		malloc_trim(0);
+}
+
 static void on_second(evutil_socket_t fd, short what, void *data)
 {
 	struct node *node = data;
@@ -202,6 +215,7 @@ static void on_second(evutil_socket_t fd, short what, void *data)
 		.received = now.received - last->received,
 		.uploaded = now.uploaded - last->uploaded};
 	node->last = now;
+	trim(node);
 	if (node->ready)
 		tell_counters(node);
 	if (node->ready && node->ticks < PROFILE_TICKS_MAX && ++node->ticks % PROFILE_TICKS == 0)

@@ -14,9 +14,11 @@
 #include <event2/event.h>
 #include <string.h>
 
-#define WINDOW 32    /* chunks on their way: at most 4 MiB */
-#define RUN 128      /* chunks that are put into another order: 16 MiB */
-#define BATCH 4096   /* chunks that are looked at before others have their turn */
+#define WINDOW 32              /* chunks on their way: at most 4 MiB */
+#define RUN 128                /* chunks that are put into another order: 16 MiB */
+#define BATCH 4096             /* chunks that are looked at before others have their turn */
+#define BACKLOG_MAX (4u << 20) /* bytes that wait for the disk while more is fetched for it */
+#define BACKLOG_MS 50
 #define ASK_MS 3000u /* for an origin's answer */
 
 struct slot {
@@ -47,7 +49,9 @@ struct node_prefetch {
 	struct profile profile;
 	size_t entry; /* of the profile, the next */
 	struct walk walk;
-	uint64_t limit; /* bytes that the cache may get */
+	size_t missing, missing_before; /* chunks of this walk, and of the one before */
+	bool on_disk;                   /* what is fetched is kept there */
+	uint64_t limit;                 /* bytes that the cache may get */
 	unsigned percent;
 	size_t busy;
 	struct node_prefetch_stat stat;
@@ -190,11 +194,33 @@ static uint64_t total_of_profile(const struct node_prefetch *p)
 	return total;
 }
 
+/*
+ * Once more over everything, since what was fetched may not have been kept: the disk was slower
+ * than the network, or something else was evicted for it. True when that is worth it.
+ */
+static bool walk_again(struct node_prefetch *p)
+{
+	if (p->stat.step != NODE_PREFETCH_COMPLETE || p->missing == 0 || p->stat.full)
+		return false;
+	if (p->missing >= p->missing_before) {
+		p->stat.full = true;
+		return false;
+	}
+	p->missing_before = p->missing;
+	p->missing = 0;
+	p->walk = (struct walk){.random = p->walk.random};
+	begin_step(p, NODE_PREFETCH_COMPLETE, total_of_all(p));
+	return true;
+}
+
 static void end_step(struct node_prefetch *p)
 {
 	uint64_t all = total_of_all(p);
 	bool complete = p->stat.step == NODE_PREFETCH_COMPLETE;
+	if (walk_again(p))
+		return;
 	if (p->stat.step == NODE_PREFETCH_PROFILE && all > 0 && !p->stat.full) {
+		p->missing = 0;
 		begin_step(p, NODE_PREFETCH_COMPLETE, all);
 		return;
 	}
@@ -207,12 +233,28 @@ static void end_step(struct node_prefetch *p)
 	tell(p);
 }
 
+/* Waits for the disk rather than fetch what it has no time for. */
+static bool disk_is_behind(struct node_prefetch *p)
+{
+	struct cache_stat stat;
+	const struct timeval wait = {.tv_usec = BACKLOG_MS * 1000};
+	if (!p->on_disk || p->stat.step != NODE_PREFETCH_COMPLETE)
+		return false;
+	cache_stat(p->sources->cache, &stat);
+	if (!stat.disk_usable || stat.disk_waiting < BACKLOG_MAX)
+		return false;
+	event_add(p->kick, &wait);
+	return true;
+}
+
 static void fill(struct node_prefetch *p)
 {
 	struct chunk chunk;
 	unsigned looked = 0;
 	enum swarm_priority priority =
 		p->stat.step == NODE_PREFETCH_PROFILE ? SWARM_PREFETCH : SWARM_BULK;
+	if (disk_is_behind(p))
+		return;
 	for (size_t i = 0; i < WINDOW; i++) {
 		struct slot *slot = &p->slots[i];
 		while (!slot->busy) {
@@ -232,6 +274,7 @@ static void fill(struct node_prefetch *p)
 			}
 			slot->busy = true;
 			p->busy++;
+			p->missing++;
 			node_fetch(&slot->fetch, p->sources, &chunk, priority, on_fetched, slot);
 		}
 	}
@@ -242,6 +285,8 @@ static void begin(struct node_prefetch *p)
 	struct cache_stat cache;
 	cache_stat(p->sources->cache, &cache);
 	/* Memory also serves the reads that nobody foresaw. */
+	p->on_disk = cache.disk_usable;
+	p->missing_before = SIZE_MAX;
 	p->limit = cache.disk_usable ? cache.disk_max : p->config->cache.memory_max / 4 * 3;
 	p->stat.profile_entries = p->profile.entries.len;
 	begin_step(p, NODE_PREFETCH_PROFILE, total_of_profile(p));

@@ -64,6 +64,7 @@ static void add_cache(struct numbers *n, const struct cache_stat *c, uint64_t me
 	add(n, "cache", "disk_bytes", GAUGE, c->disk_bytes);
 	add(n, "cache", "disk_chunks", GAUGE, c->disk_chunks);
 	add(n, "cache", "disk_max", GAUGE, c->disk_max);
+	add(n, "cache", "disk_waiting_bytes", GAUGE, c->disk_waiting);
 	add(n, "cache", "disk_usable", GAUGE, c->disk_usable);
 	add(n, "cache", "memory_hits", COUNTER, c->memory_hits);
 	add(n, "cache", "disk_hits", COUNTER, c->disk_hits);
