@@ -10,6 +10,7 @@
 
 #define LEASES_MAX 4096
 #define HOUSEKEEPING_US 100000
+#define TIMEOUTS_US 5000  /* deadlines are looked at no more often */
 #define TOUCHES_MAX 65536 /* that wait to be reported */
 #define TOUCHES_NEWS 128  /* so many are worth a heartbeat of their own */
 
@@ -295,6 +296,8 @@ uint64_t engine_tick(struct engine *engine, uint64_t now_us)
 	if (now_us >= engine->due_us) {
 		engine->due_us = UINT64_MAX;
 		engine_timeouts(engine);
+		if (engine->due_us < now_us + TIMEOUTS_US)
+			engine->due_us = now_us + TIMEOUTS_US;
 	}
 	if (now_us >= engine->housekeeping_us) {
 		engine->housekeeping_us = now_us + HOUSEKEEPING_US;

@@ -56,6 +56,11 @@ void engine_give_free(struct give *give)
 	struct engine_link *link = give->link;
 	struct engine *engine = link->engine;
 	leave_fetch(give);
+	struct give **load = &engine->loads;
+	while (give->ticket != 0 && *load != give)
+		load = &(*load)->load_next;
+	if (give->ticket != 0)
+		*load = give->load_next;
 	struct lease *lease =
 		give->leased ? leases_find(&engine->leases, &give->chunk.digest) : NULL;
 	if (lease != NULL)
@@ -107,16 +112,16 @@ void engine_loaded(
 	struct engine *engine, uint64_t ticket, struct engine_body *take_body, uint64_t now_us)
 {
 	engine->now_us = now_us;
-	struct give *give = NULL;
-	for (struct engine_link *link = engine->links; link != NULL && give == NULL;
-		link = link->next)
-		for (give = link->gives; give != NULL && give->ticket != ticket;)
-			give = give->next;
+	struct give **p = &engine->loads;
+	while (*p != NULL && (*p)->ticket != ticket)
+		p = &(*p)->load_next;
+	struct give *give = *p;
 	if (give == NULL) {
 		if (take_body != NULL)
 			engine->ops->body_unref(take_body, engine->data);
 		return;
 	}
+	*p = give->load_next;
 	give->ticket = 0;
 	if (take_body != NULL) {
 		set_body(give, take_body);
@@ -204,6 +209,8 @@ static void give_start(
 	upload_add(&link->queue, &give->upload);
 	if (held) {
 		give->ticket = engine->next_ticket++;
+		give->load_next = engine->loads;
+		engine->loads = give;
 		engine->ops->load(&chunk->digest, chunk->len, give->ticket, engine->data);
 		return;
 	}

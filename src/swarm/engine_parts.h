@@ -4,8 +4,8 @@
 
 /*
  * What the files of the engine share: engine.c (wants, clock, reports), engine_peers.c (members and
- * links), engine_source.c (whom to ask), engine_fetch.c (asking, and what comes of it) and
- * engine_give.c (what others ask of us).
+ * links), engine_source.c (whom to ask), engine_fetch.c (what is wanted), engine_attempt.c (asking,
+ * and what comes of it), engine_patience.c (deadlines) and engine_give.c (what others ask of us).
  */
 
 #include "swarm/engine.h"
@@ -107,6 +107,7 @@ struct give {
 	struct fetch *fetch;     /* that it waits for, or NULL */
 	struct engine_body *body;
 	uint64_t ticket; /* of the cache's look-up; 0: none */
+	struct give *load_next;
 	uint8_t flags;
 	bool leased;
 };
@@ -119,6 +120,7 @@ struct engine {
 	uint64_t now_us; /* of the event that is being handled */
 	uint64_t due_us; /* before this nothing is late */
 	bool dirty;      /* something may be started */
+	bool any_silent; /* links are to be closed */
 	uint64_t random;
 
 	struct peer *peers, *peer_heads[PEER_HEADS];
@@ -134,7 +136,7 @@ struct engine {
 	struct peer *tracker; /* the origin that we joined, or NULL */
 	uint64_t tracker_instance, epoch;
 	uint64_t heartbeat_us, next_heartbeat_us, last_heartbeat_us;
-	uint64_t housekeeping_us;
+	uint64_t housekeeping_us, idle_us;
 	uint64_t origin_dial_us; /* how long it took */
 
 	struct fetch *fetch_heads[FETCH_HEADS];
@@ -150,6 +152,7 @@ struct engine {
 	struct uploads uploads;
 	struct leases leases;
 	unsigned gives_len;
+	struct give *loads; /* that wait for the cache */
 	uint64_t next_ticket;
 
 	char step[64];
@@ -199,22 +202,38 @@ void engine_fetch_hurry(struct fetch *fetch);
 /* Ends it when nobody wants it any more. */
 void engine_fetch_release(struct fetch *fetch);
 void engine_fetch_free(struct fetch *fetch);
+/* All sources failed: the next round begins after a while. */
+void engine_fetch_rest(struct fetch *fetch);
 void engine_schedule(struct engine *engine);
-void engine_timeouts(struct engine *engine);
+
+/* engine_attempt.c */
 void engine_flush(struct engine_link *link);
 void engine_flush_all(struct engine *engine);
 void engine_batch_drop(struct engine_link *link); /* the link goes */
 struct attempt *engine_attempt_find(const struct engine_link *link, uint32_t id);
+/* Asks the next source; false when nobody is left. */
+bool engine_ask_next(struct fetch *fetch);
 void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint32_t len);
+void engine_ask(struct attempt *attempt, const struct message *message);
+void engine_fail(struct attempt *attempt, enum fail_reason reason, uint32_t retry_ms);
+/* The source did not deliver: another one is next. */
+void engine_attempt_failed(struct attempt *attempt);
+/* It is not needed any more, and its source is told so. */
+void engine_attempt_cancel(struct attempt *attempt);
+/* Its source is told the fetch's new priority. */
+void engine_attempt_raise(struct attempt *attempt);
 /* Nothing of it came yet, so whoever waits for it may wait in a circle. */
 static inline bool engine_is_dry(const struct attempt *attempt)
 {
 	return attempt->received == 0 && attempt->link->peer->origin < 0;
 }
-/* The source did not deliver: another one is next. */
-void engine_attempt_failed(struct attempt *attempt);
-void engine_ask(struct attempt *attempt, const struct message *message);
-void engine_fail(struct attempt *attempt, enum fail_reason reason, uint32_t retry_ms);
+
+/* engine_patience.c */
+#define HEDGE_MIN_US 30000 /* no demand is hedged before */
+#define HEDGE_COST 100     /* of a hedge, in tokens */
+#define HEDGE_GAIN 5       /* tokens that each request brings: so hedges are at most 5 % */
+void engine_latency_add(struct engine *engine, const struct attempt *attempt, bool origin);
+void engine_timeouts(struct engine *engine);
 
 /* engine_give.c */
 void engine_request(struct engine_link *link, const struct message *message);

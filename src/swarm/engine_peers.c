@@ -6,8 +6,6 @@
  */
 #include "swarm/engine_parts.h"
 
-#include "base/bytes.h"
-
 #include <string.h>
 
 #define PEERS_MAX 16384
@@ -21,6 +19,7 @@
 #define STUCK_US 10000000         /* no dial takes so long; its end was lost */
 #define LINKS_KEPT 64             /* idle ones beyond these are closed */
 #define LINK_IDLE_US 60000000
+#define IDLE_CHECK_US 1000000
 
 static struct peer **peer_head(struct engine *engine, const struct node_id *id)
 {
@@ -242,7 +241,7 @@ void engine_ban(struct engine *engine, struct peer *peer)
 	for (struct engine_link *link = engine->links, *next; link != NULL; link = next) {
 		next = link->next;
 		if (link->peer == peer)
-			link->is_silent = true; /* closed with the next look at deadlines */
+			link->is_silent = engine->any_silent = true; /* closed when it is safe */
 	}
 	engine_due(engine, engine->now_us);
 }
@@ -473,6 +472,9 @@ static void beat(struct engine *engine)
 void engine_housekeeping(struct engine *engine)
 {
 	dial_origins(engine);
-	close_idle(engine);
+	if (engine->now_us >= engine->idle_us) {
+		engine->idle_us = engine->now_us + IDLE_CHECK_US;
+		close_idle(engine);
+	}
 	beat(engine);
 }

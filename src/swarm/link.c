@@ -107,12 +107,12 @@ static int read_answer(struct link *link, struct err *err)
 	if (end.pos < 0 || len > ANSWER_MAX || strncmp(answer, "HTTP/1.", 7) != 0 ||
 		strlen(answer) < 12)
 		return err_raise(err, ERR_CORRUPT, "link: the answer is no HTTP");
-	int status = atoi(answer + 9);
+	long status = strtol(answer + 9, NULL, 10);
 	if (status >= 500 || status == 429)
-		return err_raise(err, ERR_AGAIN, "link: refused with HTTP status %d", status);
+		return err_raise(err, ERR_AGAIN, "link: refused with HTTP status %ld", status);
 	if (status != 101 || strcasestr(answer, LINK_UPGRADE) == NULL)
 		return err_raise(err, ERR_UNSUPPORTED,
-			"link: the web server does not know " LINK_UPGRADE " (HTTP status %d)",
+			"link: the web server does not know " LINK_UPGRADE " (HTTP status %ld)",
 			status);
 	(void)evbuffer_drain(in, len);
 	link->control_bytes += len;

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When a source has had its chance. A peer that gives nothing is probed: one that does not answer
+ * is dead, one that waits for us in turn is told from one that is only busy. What is slow is asked
+ * of somebody else as well (a hedge, at most 5 % of all requests), and what is too slow of somebody
+ * else instead.
+ */
+#include "swarm/engine_parts.h"
+
+#define SILENT_DEMAND_US 3000000 /* without a byte of it, for a demand, though the source lives */
+#define SILENT_US 10000000       /* the same for what nobody waits for */
+#define SLOW_US 1500000          /* after so long a source has to be faster than that */
+#define SLOW_RATE (32u * 1024)   /* bytes a second */
+#define HEDGE_UNKNOWN_US 300000  /* until a p95 is known */
+#define HEDGE_SAMPLES 20
+#define PROBE_US 50000 /* without a byte, until the source is probed */
+#define DEAD_US 400000 /* for any answer to a probe */
+#define PROBE_HOPS 64
+
+void engine_latency_add(struct engine *engine, const struct attempt *attempt, bool origin)
+{
+	uint64_t us = engine->now_us - attempt->fetch->wanted_us;
+	unsigned bin = 0;
+	while (bin < SWARM_BINS - 1 && us >= 16u << bin)
+		bin++;
+	(origin ? engine->stat.origin_latency : engine->stat.peer_latency)[bin]++;
+	engine->latency[bin]++;
+	if (++engine->latency_len < 256)
+		return;
+	engine->latency_len = 0;
+	for (bin = 0; bin < SWARM_BINS; bin++) {
+		engine->latency[bin] /= 2;
+		engine->latency_len += engine->latency[bin];
+	}
+}
+
+/* What 95 % of the demands of late did not exceed. */
+static uint64_t hedge_after(const struct engine *engine)
+{
+	if (engine->latency_len < HEDGE_SAMPLES)
+		return HEDGE_UNKNOWN_US;
+	unsigned seen = 0, bin = 0;
+	while (bin < SWARM_BINS - 1 &&
+		(seen += engine->latency[bin]) * 100 < engine->latency_len * 95)
+		bin++;
+	uint64_t p95 = 16u << bin;
+	return p95 > HEDGE_MIN_US ? p95 : HEDGE_MIN_US;
+}
+
+/* A peer that was probed and says nothing at all is dead. */
+static uint64_t dead_at(const struct attempt *attempt)
+{
+	const struct engine_link *link = attempt->link;
+	bool probed = attempt->probed_us != 0 && link->heard_us < attempt->probed_us;
+	return probed ? attempt->probed_us + DEAD_US : UINT64_MAX;
+}
+
+/* When a source is too slow, or has had its chance otherwise. */
+static uint64_t patience_ends(const struct attempt *attempt)
+{
+	const struct fetch *fetch = attempt->fetch;
+	uint64_t silent = fetch->priority == SWARM_DEMAND ? SILENT_DEMAND_US : SILENT_US;
+	uint64_t end = attempt->progress_us + silent;
+	if (attempt->link->peer->origin >= 0 || attempt->first_us == 0)
+		return end;
+	uint64_t slow =
+		attempt->first_us + SLOW_US + (uint64_t)attempt->received * 1000000 / SLOW_RATE;
+	return slow < end ? slow : end;
+}
+
+static void give_up(struct attempt *attempt, bool dead)
+{
+	struct engine_link *link = attempt->link;
+	struct engine *engine = link->engine;
+	bool slow = attempt->first_us != 0;
+	engine->stat.timeouts++;
+	/* One that only waits itself is not to blame. */
+	if (dead || slow || link->peer->origin >= 0)
+		engine_quarantine(engine, link->peer);
+	uint32_t id = attempt->id;
+	if (dead)
+		link->is_silent = engine->any_silent = true;
+	engine_attempt_failed(attempt);
+	if (link->peer->mirror)
+		engine->ops->mirror_cancel(link, id, engine->data);
+	else if (link->up)
+		engine_send(link, &(struct message){.type = MESSAGE_CANCEL, .cancel = {id}});
+}
+
+/* Who says nothing at all gets no second request: what else it was asked for fails over, too. */
+static void close_silent(struct engine *engine)
+{
+	if (!engine->any_silent)
+		return;
+	engine->any_silent = false;
+	for (struct engine_link *link = engine->links, *next; link != NULL; link = next) {
+		next = link->next;
+		if (link->is_silent)
+			engine_link_close(link);
+	}
+}
+
+/* A source that gives nothing may be dead, or wait for us by way of others: a probe finds out. */
+static uint64_t probe(struct attempt *lead)
+{
+	struct engine *engine = lead->link->engine;
+	if (lead->link->peer->origin >= 0 || !lead->link->up)
+		return UINT64_MAX;
+	uint64_t since =
+		lead->progress_us > lead->link->up_us ? lead->progress_us : lead->link->up_us;
+	uint64_t waited = engine->now_us - since;
+	if (waited < PROBE_US)
+		return since + PROBE_US;
+	if (lead->probe_us <= engine->now_us) {
+		lead->probe_us = engine->now_us + waited;
+		if (dead_at(lead) == UINT64_MAX)
+			lead->probed_us = engine->now_us;
+		engine_send(lead->link,
+			&(struct message){.type = MESSAGE_PROBE,
+				.probe = {.id = lead->id,
+					.node = engine->params.self.id,
+					.hops = PROBE_HOPS}});
+	}
+	return lead->probe_us;
+}
+
+/* Returns when to look at the fetch again. */
+static uint64_t check(struct fetch *fetch)
+{
+	struct engine *engine = fetch->engine;
+	if (fetch->lead == NULL)
+		return UINT64_MAX;
+	uint64_t end = patience_ends(fetch->lead), dead = dead_at(fetch->lead);
+	if (end <= engine->now_us || dead <= engine->now_us) {
+		give_up(fetch->lead, dead <= engine->now_us);
+		return engine->now_us + HEDGE_MIN_US;
+	}
+	uint64_t again = probe(fetch->lead);
+	end = again < end ? again : end;
+	end = dead < end ? dead : end;
+	if (fetch->hedge != NULL || fetch->priority != SWARM_DEMAND)
+		return end;
+	uint64_t since =
+		fetch->lead->began_us > fetch->wanted_us ? fetch->lead->began_us : fetch->wanted_us;
+	uint64_t hedge = since + hedge_after(engine);
+	if (hedge > engine->now_us)
+		return hedge < end ? hedge : end;
+	if (engine->hedge_tokens < HEDGE_COST)
+		return engine->now_us + HEDGE_MIN_US < end ? engine->now_us + HEDGE_MIN_US : end;
+	if (engine_ask_next(fetch)) {
+		engine->hedge_tokens -= HEDGE_COST;
+		engine->stat.hedges++;
+	}
+	return end;
+}
+
+void engine_timeouts(struct engine *engine)
+{
+	uint64_t due = UINT64_MAX;
+	for (struct fetch *fetch = engine->active, *next; fetch != NULL; fetch = next) {
+		next = fetch->next;
+		uint64_t again = check(fetch);
+		if (again < due)
+			due = again;
+	}
+	close_silent(engine);
+	for (int p = 0; p < SWARM_PRIORITIES && engine->resting > 0; p++)
+		for (struct fetch *fetch = engine->idle[p]; fetch != NULL; fetch = fetch->next) {
+			if (fetch->retry_us > engine->now_us && fetch->retry_us < due)
+				due = fetch->retry_us;
+			engine->dirty |= fetch->retry_us != 0 && fetch->retry_us <= engine->now_us;
+		}
+	engine_due(engine, due);
+}
