@@ -21,6 +21,7 @@ void node_tier_count(struct node_tier_stat *stat, uint64_t microseconds);
 
 /* Where chunks come from; outlives its fetches. */
 struct node_sources {
+	struct event_base *base;
 	struct cache *cache;
 	struct swarm *swarm;
 };
@@ -38,6 +39,7 @@ struct node_fetch {
 	void *data;
 	struct cache_lookup *lookup;
 	struct swarm_want *want;
+	struct event *again; /* looks in the cache once more while the swarm has not delivered */
 };
 
 /* Begins; it never fails but for memory, since what cannot be had now is asked for until it can. */
