@@ -46,9 +46,11 @@ static int read_url(struct order *o, struct err *err)
 	const char *url = cli_option(o->args, "url", NULL);
 	if (url == NULL)
 		return 0;
-	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-		return err_raise(
+	if (strncmp(url, "http://", 7) != 0 || url[7] == '\0' || url[7] == '/') {
+		err_raise(
 			err, ERR_USAGE, "--url takes a URL like http://HOST/PREFIX, not '%s'", url);
+		return err_hint(err, "machines fetch by plain HTTP, and verify every byte");
+	}
 	size_t len = strlen(url);
 	while (url[len - 1] == '/')
 		len--;

@@ -14,7 +14,8 @@ second=$(fixture scripted-2)
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
 store_port=18953 gate_port=18954
 export AWS_ACCESS_KEY_ID=S3RVER AWS_SECRET_ACCESS_KEY=S3RVER
-unset AWS_SESSION_TOKEN AWS_REGION AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
+export AWS_SESSION_TOKEN=of-a-session
+unset AWS_REGION AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 gate=http://127.0.0.1:$gate_port
 publish() { "$snowboot" publish -q --state "$tmp/state" --endpoint "$gate" "$@"; }
 

@@ -28,7 +28,10 @@ check_fails 2 "snowboot: where should it be published?
 hint: say --to DIR or --to s3://BUCKET/PREFIX" publish "$first"
 check_fails 2 "snowboot: no system is named
 hint: name one, or say --gc to remove what is not needed any more" publish --to "$www"
-check_fails 2 "snowboot: --url takes a URL like http://HOST/PREFIX, not 'server'" publish --to "$www" --url server "$first"
+check_fails 2 "snowboot: --url takes a URL like http://HOST/PREFIX, not 'server'
+hint: machines fetch by plain HTTP, and verify every byte" publish --to "$www" --url server "$first"
+check_fails 2 "snowboot: --url takes a URL like http://HOST/PREFIX, not 'https://server'
+hint: machines fetch by plain HTTP, and verify every byte" publish --to "$www" --url https://server "$first"
 check_fails 2 "snowboot: 'a/b' cannot be the name of a manifest" publish --to "$www" --name a/b "$first"
 [ ! -e "$www/v1" ] || fail 'a run that failed wrote something'
 
@@ -46,6 +49,10 @@ for name in default "$(basename "$first")"; do
 	done
 done
 cmp "$www/boot/default/bzImage" "$first/kernel" || fail 'bzImage is not the kernel'
+check_ok "$snowboot" manifest verify --state "$tmp/state" "$first"
+check_stdout "^$first: good, '$(basename "$first")' serial 1 until "
+check_fails 1 "snowboot: no manifest of '$second' was issued in '$tmp/state'
+hint: 'snowboot serve' and 'snowboot publish' issue one; --state says where" "$snowboot" manifest show --state "$tmp/state" "$second"
 check_ok "$snowboot" publish --json --state "$tmp/state" --to "$www" --url "$url" "$first"
 again=$(sed -n 's/.*"bytes":\([0-9]*\).*/\1/p' "$tmp/stdout")
 [ "$again" -lt 10000 ] || fail "$again bytes were put again"

@@ -54,6 +54,9 @@ def is_signed(handler, body):
     words = dict(word.strip().split("=", 1) for word in field[len("AWS4-HMAC-SHA256 "):].split(","))
     key, scope = words["Credential"].split("/", 1)
     signed = words["SignedHeaders"].split(";")
+    # Amazon wants every header of its own signed, like the token of a session.
+    if any(name.lower().startswith("x-amz-") and name.lower() not in signed for name in handler.headers):
+        return False
     if key != KEY or "host" not in signed or "x-amz-date" not in signed or signed != sorted(signed):
         return False
     return hmac.compare_digest(expected(handler, body, signed, scope) or "", words["Signature"])

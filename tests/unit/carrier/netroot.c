@@ -218,6 +218,8 @@ static void catalog_has_what_stage_1_wants(void **state)
 	struct pool *pool = sandbox_open(&s);
 	AUTO_NETROOT netroot = {0};
 	assert_ok(strvec_push(&excluded, "secret*", &err));
+	/* What the store itself hides from others is private, too. */
+	test_shell("chmod 750 '%s/cccc-empty'", s.store);
 	assert_ok(compose(&s, &system, pool, &netroot, &err));
 	strvec_done(&excluded);
 	static const char *const files[] = {
@@ -226,7 +228,9 @@ static void catalog_has_what_stage_1_wants(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		assert_string_equal(netroot.catalog.files.items[i].name, files[i]);
 	VEC_FOREACH(member, &netroot.catalog.members)
-		assert_int_equal(member->is_private, strcmp(member->name, "bbbb-secret") == 0);
+		assert_int_equal(member->is_private,
+			strcmp(member->name, "bbbb-secret") == 0 ||
+				strcmp(member->name, "cccc-empty") == 0);
 	AUTO_BUF text = {0};
 	AUTO_PLAN plan = {0};
 	fetch(pool, &catalog_file(&netroot.catalog, "plan")->blob, &text);

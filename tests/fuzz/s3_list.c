@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* A list of a bucket that is read has names that came from it, each of which is found again. */
+#include "target.h"
+
+#include "publish/s3.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void expect(int holds)
+{
+	if (!holds)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct err err = ERR_INIT;
+	AUTO_TARGET_LIST list = {0};
+	AUTO_FREE char *token = NULL;
+	AUTO_FREE char *xml = strndup((const char *)data, size);
+	expect(xml != NULL);
+	int r = s3_list_page(xml, "p/", &list, &token, &err);
+	expect((r < 0) == !err_clean(&err) && (r > 0) == (token != NULL));
+	target_list_sort(&list);
+	VEC_FOREACH(entry, &list.entries) {
+		expect(strlen(entry->name) < size);
+		expect(strcmp(target_list_find(&list, entry->name)->name, entry->name) == 0);
+	}
+	AUTO_FREE char *text = s3_error_text(xml);
+	expect(text == NULL || strlen(text) <= strlen(xml) + 2);
+	return 0;
+}
