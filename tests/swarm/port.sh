@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Garbage, slowloris and 10,000 connections against a node's port: its own reads go on, and so does what it gives to peers.
+. "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/lib.sh"
+
+start_origin
+start_node victim
+start_node peer
+for kind in garbage slowloris connections; do
+	/usr/bin/python3 "$(dirname "$0")/attack.py" "${port[victim]}" "$kind" >"$tmp/attack" 2>&1 &
+	attack=$!
+	run_at_exit "end $attack KILL"
+	sleep 3
+	read_all "under $kind" victim 5
+	read_all "a peer of who is under $kind" peer 10
+	kill -0 "$attack" 2>/dev/null || fail "the attack ended: $(cat "$tmp/attack")"
+	end "$attack" KILL
+	cat "$tmp/attack"
+	resident=$(number victim process resident_bytes)
+	echo "  resident: $((resident >> 20)) MiB"
+	kill -0 "${pid[victim]}" || fail "the node died: $(tail "$tmp/victim.log")"
+done
+# Afterwards it answers everybody again.
+for ((i = 0; i < 100; i++)); do
+	! curl -fs --max-time 2 -o /dev/null "http://127.0.0.1:${port[victim]}/v1/status" || break
+	sleep 0.5
+done
+curl -fs --max-time 5 "http://127.0.0.1:${port[victim]}/v1/status" >"$tmp/after" || fail 'the port does not answer any more'
