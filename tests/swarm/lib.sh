@@ -42,6 +42,7 @@ start_node() {
 	local name=$1
 	shift
 	port[$name]=$(free_port)
+	: >"$tmp/$name.log"
 	"${node_prefix[@]}" "$snowboot" node --origin "$url" --name default --key "$tmp/origin/key.pub" --memory 512M \
 		--state-dir "$tmp/$name" --port "${port[$name]}" --nbd-socket "$tmp/$name.nbd" "$@" >"$tmp/$name.log" 2>&1 </dev/null &
 	pid[$name]=$!
@@ -90,10 +91,12 @@ end_liar() {
 	asked=$(sed -n 's/^asked //p' "$tmp/liar.out")
 }
 
-# read_all WHAT NAME SECONDS: reads through a node; every byte must be right and no read longer than that.
+# read_all WHAT NAME SECONDS: reads through a node what was not read before; every byte must be right and no read longer.
+first=0
 read_all() {
-	/usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/reader.py" "$tmp/$2.nbd" "$image" "$megabytes" >"$tmp/read" 2>&1 ||
+	/usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/reader.py" "$tmp/$2.nbd" "$image" "$megabytes" "$first" >"$tmp/read" 2>&1 ||
 		fail "$1: $(cat "$tmp/read")"
+	first=$((first + megabytes * 1000000 / 65536))
 	check_read "$1" "$3"
 }
 check_read() {
@@ -105,7 +108,7 @@ check_read() {
 # The same in the background, $reader; read_rest WHAT SECONDS waits for it. $tmp/mark appears when a tenth is read.
 begin_read() {
 	rm -f "$tmp/mark"
-	/usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/reader.py" "$tmp/$1.nbd" "$image" "$megabytes" "$tmp/mark" >"$tmp/read" 2>&1 &
+	/usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/reader.py" "$tmp/$1.nbd" "$image" "$megabytes" "$first" "$tmp/mark" >"$tmp/read" 2>&1 &
 	reader=$!
 	until [ -e "$tmp/mark" ]; do
 		kill -0 "$reader" 2>/dev/null || fail "the reader ended: $(cat "$tmp/read")"

@@ -10,7 +10,12 @@ for how in corrupt slow silent hollow; do
 	start_liar "$how"
 	start_node "$how"
 	wait_number "$how" swarm members 2
-	read_all "a $how peer" "$how" 10
+	# On a busy machine it may be too slow to be connected to at first, and is left alone for a while.
+	for _ in 1 2 3 4 5 6 7 8; do
+		read_all "a $how peer" "$how" 10
+		! grep -q '^believed' "$tmp/liar.out" || break
+		sleep 2
+	done
 	counters=$(status_of "$how" | /usr/bin/python3 -c 'import json, sys
 s = json.load(sys.stdin)["swarm"]
 print(", ".join(f"{k} {s[k]}" for k in ("corrupt", "timeouts", "quarantines", "hedges")))')

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib/cli.sh"
 . "$(dirname "$0")/lib.sh"
 
+megabytes=40
 start_origin
 start_node victim
 start_node peer
@@ -12,13 +13,18 @@ for kind in garbage slowloris connections; do
 	attack=$!
 	run_at_exit "end $attack KILL"
 	sleep 3
+	for ((i = 0; i < 1200; i++)); do
+		[ "$kind" = connections ] && ! grep -q '^10000 connections' "$tmp/attack" || break
+		sleep 0.1
+	done
 	read_all "under $kind" victim 5
 	read_all "a peer of who is under $kind" peer 10
 	kill -0 "$attack" 2>/dev/null || fail "the attack ended: $(cat "$tmp/attack")"
 	end "$attack" KILL
 	cat "$tmp/attack"
-	resident=$(number victim process resident_bytes)
-	echo "  resident: $((resident >> 20)) MiB"
+	beyond=$(($(number victim process resident_bytes) - $(number victim cache memory_bytes)))
+	echo "  resident beyond the cache: $((beyond >> 20)) MiB"
+	[ "$((beyond >> 20))" -lt 64 ] || fail "the node grew to $((beyond >> 20)) MiB"
 	kill -0 "${pid[victim]}" || fail "the node died: $(tail "$tmp/victim.log")"
 done
 # Afterwards it answers everybody again.

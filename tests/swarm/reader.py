@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""reader.py SOCKET IMAGE MEGABYTES [MARK]: reads an NBD export in a fixed, scattered order and compares every byte with IMAGE.
+"""reader.py SOCKET IMAGE MEGABYTES FIRST [MARK]: reads an NBD export in a fixed, scattered order and compares every byte with IMAGE.
 
-Creates the file MARK when a tenth is read. Prints how long the longest read took; exits 1 on an error or a wrong byte.
+FIRST is where in that order it begins. Creates the file MARK when a tenth is read. Prints how long the longest read took; exits 1 on an error or a wrong byte.
 """
 import sys
 import time
@@ -15,7 +15,8 @@ SIZE = 65536
 
 def main():
     uri, image, megabytes = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    mark = sys.argv[4] if len(sys.argv) > 4 else None
+    first = int(sys.argv[4])
+    mark = sys.argv[5] if len(sys.argv) > 5 else None
     handle = nbd.NBD()
     handle.connect_unix(uri)
     blocks = handle.get_size() // SIZE
@@ -23,7 +24,7 @@ def main():
     longest, total = 0.0, time.monotonic()
     with open(image, "rb") as reference:
         for i in range(count):
-            off = i * 7919 % blocks * SIZE
+            off = (first + i) * 7919 % blocks * SIZE
             begun = time.monotonic()
             data = handle.pread(SIZE, off)
             longest = max(longest, time.monotonic() - begun)
