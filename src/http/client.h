@@ -29,7 +29,7 @@ struct http_client_limits {
 	((struct http_client_limits){.connect_ms = 2000, \
 		.first_byte_ms = 10000, \
 		.stall_ms = 10000, \
-		.per_host = 8, \
+		.per_host = 16, \
 		.idle_ms = 30000})
 
 struct http_answer {

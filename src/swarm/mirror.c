@@ -19,10 +19,10 @@
 #define RUN_MAX (1024u * 1024)   /* bytes of one request for prefetch */
 #define DEMAND_MAX (384u * 1024) /* bytes of one for a demand and what is wanted behind it */
 #define RUN_WANTS_MAX 64
-#define GAP_MAX 4096u /* bytes that are cheaper to read over than to ask again behind */
-#define RUNS_MAX 3    /* at once, without those for demands */
-#define DEMANDS_MAX 6 /* runs for demands at once */
-#define REFUSE_MS 50  /* until a want ends while the mirror is passed over */
+#define GAP_MAX 4096u  /* bytes that are cheaper to read over than to ask again behind */
+#define RUNS_MAX 4     /* at once, without those for demands */
+#define DEMANDS_MAX 12 /* runs for demands at once: small objects cost a round trip each */
+#define REFUSE_MS 50   /* until a want ends while the mirror is passed over */
 
 uint64_t mirror_now_us(void)
 {

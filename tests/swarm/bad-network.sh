@@ -67,16 +67,29 @@ wait_line origin 120 '^ready: '
 expected=$(reads origin 240 "$seed") || fail 'the reference cannot be read'
 end "$reference_pid" "$snowboot"
 
-# Over the bad network, from the web server.
-begun=$SECONDS
-node client --origin http://10.8.0.1 --name default --key "$key" --no-peers
-client_pid=$node_pid
-wait_line client 240 '^ready: '
-echo "ready after $((SECONDS - begun)) s"
-got=$(reads client 240 "$seed") || fail 'a read failed'
-check_equal 'what is read over a bad network' "$got" "$expected"
-check_equal 'reads that failed' "$(status client 'reads["failed"]')" 0
-end "$client_pid" "$snowboot"
+# over_bad_network WHAT URL: boots from there and reads the same.
+over_bad_network() {
+	local begun=$SECONDS
+	node client --origin "$2" --name default --key "$key" --no-peers
+	wait_line client 240 '^ready: '
+	echo "$1: ready after $((SECONDS - begun)) s"
+	local got
+	got=$(reads client 240 "$seed") || fail "$1: a read failed"
+	check_equal "what is read from $1" "$got" "$expected"
+	check_equal "reads that failed from $1" "$(status client 'reads["failed"]')" 0
+	end "$node_pid" "$snowboot"
+}
+over_bad_network 'plain files' http://10.8.0.1
+
+(exec ip netns exec "$lab-origin" "$snowboot" serve --dhcp off --listen 10.8.0.1:8080 --key "$tmp/secret" \
+	--state "$tmp/serve" "$system") >"$tmp/serve.log" 2>&1 &
+serve_pid=$!
+run_at_exit "end $serve_pid $snowboot"
+for _ in $(seq 300); do
+	ip netns exec "$lab-origin" curl -fs -o "$tmp/answer" http://10.8.0.1:8080/v1/manifests/default && break
+	sleep 0.2
+done
+over_bad_network 'an origin with links' http://10.8.0.1:8080
 
 kill "$relay_pid"
 wait "$relay_pid" || true
