@@ -90,19 +90,16 @@ static struct history *add(struct profiles *profiles, const struct digest *catal
 	return h;
 }
 
-/* The report moves to the front, emptied; a ninth one pushes the oldest out. */
+/* In front of those of earlier boots, also of the same machine: what it touched then is what it
+ * will touch now. A ninth one pushes the oldest out. */
 static struct report *begin_report(struct history *h, const struct node_id *node)
 {
 	struct report report = {.node = *node};
-	size_t at = 0;
-	while (at < h->count && !node_id_equal(&h->reports[at].node, node))
-		at++;
-	if (at == PROFILE_REPORTS)
-		at--;
-	if (at < h->count)
-		vec_done(&h->reports[at].chunks);
-	else
-		h->count++;
+	if (h->count == PROFILE_REPORTS) {
+		h->count--;
+		vec_done(&h->reports[h->count].chunks);
+	}
+	size_t at = h->count++;
 	memmove(&h->reports[1], &h->reports[0], at * sizeof(report));
 	h->reports[0] = report;
 	return &h->reports[0];
@@ -140,6 +137,7 @@ int profiles_touch(struct profiles *profiles, const struct digest *catalog,
 		h->dirty = true;
 		TAILQ_REMOVE(&profiles->list, h, entry);
 		TAILQ_INSERT_HEAD(&profiles->list, h, entry);
+		return 0; /* those behind it are of earlier boots */
 	}
 	return 0;
 }

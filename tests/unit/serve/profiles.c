@@ -82,6 +82,8 @@ static void medians(void **state)
 	assert_profile(p, &catalog, &set, "");
 	report(p, &catalog, 1, "abc");
 	assert_profile(p, &catalog, &set, "abc");
+	report(p, &catalog, 1, ""); /* it boots again, and gets what it touched the last time */
+	assert_profile(p, &catalog, &set, "abc");
 	report(p, &catalog, 2, "acb");
 	report(p, &catalog, 3, "acbx"); /* x: one of three */
 	assert_profile(p, &catalog, &set, "acb");
