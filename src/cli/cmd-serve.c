@@ -22,8 +22,9 @@ static const struct cli_option options[] = {
 	{0, "append", "ARGS", "words for the end of the kernel command line", NULL},
 	{0, "level", "N", "zstd level of what is not in the pool yet, 1 to 19", NULL},
 	{0, "root", "WHERE",
-		"net: mounted over the network, fetched as it is touched; ram: all in memory",
-		"net ram"},
+		"net: mounted over the network, fetched as it is touched; ram: all in the "
+		"initramfs; copy: all in memory, fetched by stage 1",
+		"net ram copy"},
 	{0, "key", "FILE", "a secret key to sign with, repeatable (one made once, in the state)",
 		"@file"},
 	{0, "state", "DIR", "where key, serials and boot profiles are kept", "@dir"},
@@ -45,10 +46,15 @@ static const struct cli_option options[] = {
 static int read_root(const struct cli_args *args, enum root_kind *ret, struct err *err)
 {
 	const char *text = cli_option(args, "root", "net");
-	if (strcmp(text, "net") != 0 && strcmp(text, "ram") != 0)
-		return err_raise(err, ERR_USAGE, "--root takes net or ram, not '%s'", text);
-	*ret = strcmp(text, "ram") == 0 ? ROOT_RAM : ROOT_NET;
-	return 0;
+	static const char *const names[] = {"net", "ram", "copy"};
+	static const enum root_kind kinds[] = {ROOT_NET, ROOT_RAM, ROOT_COPY};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(text, names[i]) != 0)
+			continue;
+		*ret = kinds[i];
+		return 0;
+	}
+	return err_raise(err, ERR_USAGE, "--root takes net, ram or copy, not '%s'", text);
 }
 
 /* What would do nothing is refused: who asked for it thinks that it does. */

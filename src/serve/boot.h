@@ -12,8 +12,9 @@
 #include "serve/signer.h"
 
 enum root_kind {
-	ROOT_NET, /* mounted over the network, fetched as it is touched */
-	ROOT_RAM, /* the whole image rides in the initramfs */
+	ROOT_NET,  /* mounted over the network, fetched as it is touched */
+	ROOT_RAM,  /* the whole image rides in the initramfs */
+	ROOT_COPY, /* fetched as with ROOT_NET, but all of it before the system starts */
 };
 
 /* What machines with a network root are told in their initramfs. */
@@ -30,7 +31,7 @@ struct boot_options {
 	const char *append;   /* words for the kernel command line, or NULL */
 	int level;            /* of compression */
 	enum root_kind root;
-	/* ROOT_NET: */
+	/* Not ROOT_RAM: */
 	const char *state_dir;         /* serials, of which several servers may share one */
 	const struct signer *signer;   /* signs manifests */
 	const struct strvec *excluded; /* globs of store path names that peers never get */

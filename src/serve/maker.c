@@ -19,6 +19,7 @@
 
 /* What a node's peers connect to, unless its configuration says otherwise. */
 #define NODE_PORT 8470
+#define COPY_WORD "snowboot.root=ram" /* stage 1 obeys it: snowboot-stage1(7) */
 
 struct boot_maker {
 	struct boot_options options;
@@ -182,14 +183,17 @@ static int make_net(struct boot_maker *maker, const struct ingredients *in, bool
 	const struct boot_options *o = &maker->options;
 	AUTO_NETROOT netroot = {0};
 	AUTO_BUF config = {0};
-	if (node_text(o, boot->name, &config, err) < 0)
+	const char *more = o->append != NULL ? o->append : "";
+	AUTO_FREE char *append =
+		path_printf(err, "%s%s", o->root == ROOT_COPY ? COPY_WORD " " : "", more);
+	if (append == NULL || node_text(o, boot->name, &config, err) < 0)
 		return -1;
 	const struct netroot_params params = {
 		.system = &in->system,
 		.closure = &in->closure,
 		.pool = &in->pool,
 		.modules = o->modules,
-		.append = o->append,
+		.append = append[0] != '\0' ? append : NULL,
 		.exclude_from_peers = o->excluded,
 		.config = buf_str(&config, err),
 	};

@@ -419,7 +419,7 @@ int origin_new(struct event_base *base, const struct origin_options *options, st
 	o->began_us = hub_now_us();
 	TAILQ_INIT(&o->requests);
 	machines_init(&o->machines);
-	if (open_clock(o, err) < 0 || (options->boot->root == ROOT_NET && open_net(o, err) < 0) ||
+	if (open_clock(o, err) < 0 || (options->boot->root != ROOT_RAM && open_net(o, err) < 0) ||
 		systems_new(base, options->systems, options->boot, on_made, o, &o->systems, err) <
 			0) {
 		origin_free(o);

@@ -163,7 +163,7 @@ int systems_new(struct event_base *base, const struct strvec *names,
 	s->made = made;
 	s->data = data;
 	int r = builder_new(base, options, on_built, s, &s->builder, err);
-	if (r == 0 && options->root == ROOT_NET)
+	if (r == 0 && options->root != ROOT_RAM)
 		r = start_renewing(s, base, err);
 	for (size_t i = 0; i < names->len && r == 0; i++) {
 		struct served served = {.system = names->items[i]};

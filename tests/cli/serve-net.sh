@@ -44,7 +44,7 @@ field() { sed -n "s/^$2 //p" <<<"$1"; }
 header() { tr -d '\r' | sed -n "s/^$1: //p"; }
 
 ### What it refuses.
-check_fails 2 "snowboot: --root takes net or ram, not 'disk'" "$snowboot" serve --root disk "$system"
+check_fails 2 "snowboot: --root takes net, ram or copy, not 'disk'" "$snowboot" serve --root disk "$system"
 for option in '--key x' '--state x' '--expiry 3' '--exclude-from-peers x' '--site x' --no-peers --complete '--uplink 1Mbit' \
 	'--cache-control x' --boot-from-peers; do
 	# shellcheck disable=SC2086 # two words
@@ -177,6 +177,10 @@ get "$url/boot/$second_name/initrd" >"$tmp/initrd"
 for line in 'peers no' 'complete yes'; do
 	[[ $'\n'$(node_conf)$'\n' == *$'\n'"$line"$'\n'* ]] || fail "no line '$line' in the initramfs"
 done
+stop "$server"
+start copy --root copy --append quiet "$system"
+[[ $(get "$url/boot/default/netboot.ipxe") == *" snowboot.root=ram quiet "* ]] || fail "the command line asks for no copy"
+check_equal "the copy's manifest" "$(field "$(get "$url/v1/manifests/default")" system)" "$system"
 stop "$server"
 start ram --root ram "$system"
 check_equal "status of a manifest" "$(code "$url/v1/manifests/default")" 404
