@@ -68,6 +68,7 @@ int node_join(struct node *node, struct err *err)
 		.system = node->manifest.system,
 		.serial = node->manifest.serial};
 	memcpy(params.site, config->site, sizeof(params.site));
+	memcpy(params.mac, config->boot_mac, sizeof(params.mac));
 	if (node_hidden_load(&node->hidden, node->sources.cache, err) < 0)
 		return -1;
 	if (swarm_new(node->base, &params, node->client, node->sources.cache, &node->sources.swarm,

@@ -23,6 +23,8 @@ struct node_config {
 	struct cache_params cache;
 	char site[32];
 	uint8_t machine_id[16];
+	uint8_t boot_mac[6]; /* of the card that this machine booted by, for the origin's status;
+				zeros: unknown; not in the text */
 	bool peers;
 	bool complete;    /* fetch everything in the background */
 	uint64_t uplink;  /* bytes a second, 0: no limit */

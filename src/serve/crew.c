@@ -66,22 +66,23 @@ static void joined(struct origin *o, struct hub_node *node, const struct node_ad
 		return; /* without memory it is served, but not shown */
 	hub_node_set_user(node, sailor);
 	const char *system = message->join.system != NULL ? message->join.system : "";
-	struct member member = message->join.member;
-	uint16_t port = member.address.port;
-	member.address = *address; /* where it really is; what it says of itself is for peers */
-	member.address.port = port;
+	struct machine_join join = {
+		.member = message->join.member, .system = system, .serial = message->join.serial};
+	memcpy(join.mac, message->join.mac, sizeof(join.mac));
+	uint16_t port = join.member.address.port;
+	join.member.address = *address; /* where it really is; what it says is for peers */
+	join.member.address.port = port;
 	uint64_t now_us = hub_now_us();
-	struct machine *m =
-		machines_join(&o->machines, &member, system, message->join.serial, now_us);
+	struct machine *m = machines_join(&o->machines, &join, now_us);
 	if (m == NULL)
 		return;
 	m->owner = node;
 	const struct boot *boot = systems_boot(o->systems, system);
-	sailor->id = member.id;
+	sailor->id = join.member.id;
 	if (boot != NULL && !again) {
 		sailor->catalog = boot->catalog_digest;
 		sailor->profiled =
-			profiles_begin(o->profiles, &sailor->catalog, &member.id, &err) == 0;
+			profiles_begin(o->profiles, &sailor->catalog, &join.member.id, &err) == 0;
 		sailor->joined_us = now_us;
 	}
 	char note[64];

@@ -224,9 +224,26 @@ static void put_address(const struct node_address *address, char out[INET6_ADDRS
 		inet_ntop(AF_INET6, &ip, out, INET6_ADDRSTRLEN);
 }
 
-struct machine *machines_join(struct machines *machines, const struct member *member,
-	const char *system, uint64_t serial, uint64_t now_us)
+/* The machine whose boot loader used that card. */
+static struct machine *by_card(struct machines *machines, const uint8_t mac[6])
 {
+	static const uint8_t unknown[6];
+	char text[18];
+	if (memcmp(mac, unknown, sizeof(unknown)) == 0)
+		return NULL;
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
+		mac[3], mac[4], mac[5]);
+	struct machine *m;
+	TAILQ_FOREACH(m, &machines->list, entry)
+		if (same(m->mac, text))
+			return m;
+	return NULL;
+}
+
+struct machine *machines_join(
+	struct machines *machines, const struct machine_join *join, uint64_t now_us)
+{
+	const struct member *member = &join->member;
 	char address[INET6_ADDRSTRLEN];
 	put_address(&member->address, address);
 	struct machine *m, *found = NULL, *by_address = NULL;
@@ -236,8 +253,14 @@ struct machine *machines_join(struct machines *machines, const struct member *me
 		else if (!m->has_id && same(m->address, address))
 			by_address = m;
 	}
-	const char *name = system[0] != '\0' ? path_basename(system) : "";
-	struct machine *booted = by_address != NULL ? by_address : awaited(machines, name, now_us);
+	const char *name = join->system[0] != '\0' ? path_basename(join->system) : "";
+	struct machine *booted = by_card(machines, join->mac);
+	/* The DHCP of the node's own address came before it, and looked like another machine. */
+	if (booted != NULL && by_address != NULL && by_address != booted &&
+		by_address->step_count == 0)
+		drop(machines, TAKE_PTR(by_address));
+	if (booted == NULL)
+		booted = by_address != NULL ? by_address : awaited(machines, name, now_us);
 	/* A boot that just went by under another address is the same machine's. */
 	if (found != NULL && booted != NULL && booted != found)
 		drop(machines, TAKE_PTR(found));
@@ -248,7 +271,7 @@ struct machine *machines_join(struct machines *machines, const struct member *me
 	found->has_id = true;
 	found->linked = true;
 	found->member = *member;
-	found->serial = serial;
+	found->serial = join->serial;
 	if (found->address[0] == '\0')
 		snprintf(found->address, sizeof(found->address), "%s", address);
 	if (name[0] != '\0')

@@ -85,13 +85,21 @@ void machine_saw(struct machine *machine, const struct machine_event *event, uin
 void machine_transfers(struct machine *machine, const char *step, unsigned percent);
 void machine_set_system(struct machine *machine, const char *name);
 
+/* What a node says of itself when it joins. */
+struct machine_join {
+	struct member member;
+	uint8_t mac[6];     /* of the card that its machine booted by; zeros: unknown */
+	const char *system; /* store path, "" unknown */
+	uint64_t serial;
+};
+
 /*
- * A node joined: finds its machine by id, else by address, else as the only one that took an initrd
- * of that system in the last two minutes and was not heard of since (a node may have another
- * address than its boot loader).
+ * A node joined: finds its machine by that card or by id, else by address, else as the only one
+ * that took an initrd of that system in the last two minutes and was not heard of since (a node may
+ * have another address than its boot loader).
  */
-struct machine *machines_join(struct machines *machines, const struct member *member,
-	const char *system, uint64_t serial, uint64_t now_us);
+struct machine *machines_join(
+	struct machines *machines, const struct machine_join *join, uint64_t now_us);
 /* True when the step is another one than before. The message is a heartbeat. */
 bool machine_beats(struct machine *machine, const struct message *heartbeat, uint64_t now_us);
 void machine_leaves(struct machine *machine, uint64_t now_us);

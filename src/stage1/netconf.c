@@ -76,6 +76,7 @@ int netconf_decode(const char *text, size_t len, struct netconf *ret, struct err
 	const char *node = end + 2;
 	if (node_config_decode(node, len - (size_t)(node - text), &conf.node, err) < 0)
 		return -1;
+	memcpy(conf.node.boot_mac, conf.net.first_mac, sizeof(conf.node.boot_mac));
 	*ret = conf;
 	conf = (struct netconf){0};
 	return 0;

@@ -19,6 +19,7 @@ struct engine_body; /* bytes of one chunk, complete or not: the caller's, with r
 
 struct engine_params {
 	struct member self;
+	uint8_t mac[6];   /* of the card that this machine booted by; zeros: unknown */
 	bool peers;       /* false: origins only */
 	uint64_t uplink;  /* bytes of chunks a second that peers may take; 0: no limit */
 	unsigned origins; /* how many; 0 is the best one */

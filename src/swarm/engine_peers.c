@@ -264,6 +264,7 @@ void engine_join(struct engine *engine, struct engine_link *link)
 			.serial = engine->params.serial,
 			.system = engine->system,
 			.version = engine->version}};
+	memcpy(join.join.mac, engine->params.mac, sizeof(join.join.mac));
 	engine->ops->inventory(join.join.member.inventory, engine->data);
 	engine_send(link, &join);
 	engine->tracker = link->peer;

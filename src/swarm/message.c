@@ -127,6 +127,7 @@ static void w_heartbeat(struct writer *w, const struct message *m)
 static void w_join(struct writer *w, const struct message *m)
 {
 	w_member(w, &m->join.member);
+	w_bytes(w, m->join.mac, sizeof(m->join.mac));
 	w_u64(w, m->join.tracker);
 	w_u64(w, m->join.epoch);
 	w_u64(w, m->join.serial);

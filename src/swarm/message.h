@@ -107,6 +107,7 @@ struct message {
 	union {
 		struct {
 			struct member member;
+			uint8_t mac[6];   /* of the card that it booted by; zeros: unknown */
 			uint64_t tracker; /* the one whose epoch is known; 0: none */
 			uint64_t epoch;
 			uint64_t serial;

@@ -188,6 +188,7 @@ static void r_heartbeat(struct reader *r, struct message *ret)
 static void r_join(struct reader *r, struct message *ret)
 {
 	r_member(r, &ret->join.member);
+	r_bytes(r, ret->join.mac, sizeof(ret->join.mac));
 	ret->join.tracker = r_u64(r);
 	ret->join.epoch = r_u64(r);
 	ret->join.serial = r_u64(r);

@@ -91,6 +91,7 @@ static int swarm_init(struct swarm *swarm, const struct swarm_params *params, st
 		.system = params->system,
 		.version = SNOWBOOT_VERSION,
 		.serial = params->serial};
+	memcpy(engine.mac, params->mac, sizeof(engine.mac));
 	memcpy(engine.self.site, params->site, sizeof(engine.self.site));
 	engine.self.site[sizeof(engine.self.site) - 1] = '\0';
 	/* It only spreads load: without entropy, which early boot may lack, the clock will do. */

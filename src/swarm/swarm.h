@@ -20,6 +20,7 @@ struct swarm_want; /* one caller's wish for one chunk */
 struct swarm_params {
 	struct strvec origins; /* http://HOST:PORT, in order of preference */
 	struct node_id id;     /* derives from the machine, so that a reboot is the same member */
+	uint8_t mac[6];        /* of the card that this machine booted by; zeros: unknown */
 	char site[32];
 	bool peers;                 /* false: origins only */
 	uint64_t uplink;            /* bytes a second that peers may take; 0: no limit */

@@ -31,6 +31,13 @@ static struct member member_at(uint8_t last, uint8_t id)
 	return member;
 }
 
+static struct machine *join(struct machines *machines, const struct member *member,
+	const char *system, uint64_t serial, uint64_t now_us)
+{
+	const struct machine_join join = {.member = *member, .system = system, .serial = serial};
+	return machines_join(machines, &join, now_us);
+}
+
 static struct message heartbeat(const char *step, uint64_t origin_bytes)
 {
 	struct message m = {.type = MESSAGE_HEARTBEAT};
@@ -70,7 +77,7 @@ static void one_boot(void **state)
 	assert_int_equal(m->steps[4].bytes, 10);
 
 	struct member member = member_at(7, 1);
-	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 3, 107 * S), m);
+	assert_ptr_equal(join(&machines, &member, "/nix/store/abc-system", 3, 107 * S), m);
 	assert_int_equal(machines.len, 1);
 	assert_true(m->linked);
 	struct message beat = heartbeat("trees", 0);
@@ -126,19 +133,47 @@ static void a_node_by_another_address(void **state)
 	machines_init(&machines);
 	struct machine *m = boot(&machines, 100 * S);
 	struct member member = member_at(99, 1);
-	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 1, 107 * S), m);
+	assert_ptr_equal(join(&machines, &member, "/nix/store/abc-system", 1, 107 * S), m);
 	assert_string_equal(m->address, "10.0.0.7");
 	/* Another system's node is another machine. */
 	struct member other = member_at(98, 2);
-	struct machine *n = machines_join(&machines, &other, "/nix/store/def-system", 1, 108 * S);
+	struct machine *n = join(&machines, &other, "/nix/store/def-system", 1, 108 * S);
 	assert_ptr_not_equal(n, m);
 	assert_string_equal(n->address, "10.0.0.98");
 	/* The first one again, by its id, after its link broke. */
 	machine_leaves(m, 110 * S);
-	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 1, 111 * S), m);
+	assert_ptr_equal(join(&machines, &member, "/nix/store/abc-system", 1, 111 * S), m);
 	assert_ptr_equal(machines_find(&machines, "52:54:00:00:00:01", 17), m);
 	assert_ptr_equal(machines_find(&machines, "01000000000000000000000000000000", 32), m);
 	assert_null(machines_find(&machines, "10.0.0.1", 8));
+	machines_done(&machines);
+}
+
+/* Two machines that boot at once, each with an address of its own for its node. */
+static void a_node_by_its_card(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = boot(&machines, 100 * S);
+	struct machine *other = machines_get(&machines, "52:54:00:00:00:02", "10.0.0.8", 104 * S);
+	saw(other, "initrd", true, 106 * S);
+	machine_set_system(other, "abc-system");
+	/* The node's own DHCP, by the address of its own interface. */
+	saw(machines_get(&machines, "4e:00:00:00:00:01", "10.0.0.99", 107 * S), "dhcp", false,
+		107 * S);
+	assert_int_equal(machines.len, 3);
+	const struct machine_join first = {.member = member_at(99, 1),
+		.mac = {0x52, 0x54, 0, 0, 0, 1},
+		.system = "/nix/store/abc-system",
+		.serial = 1};
+	assert_ptr_equal(machines_join(&machines, &first, 108 * S), m);
+	assert_int_equal(machines.len, 2);
+	const struct machine_join second = {.member = member_at(98, 2),
+		.mac = {0x52, 0x54, 0, 0, 0, 2},
+		.system = "/nix/store/abc-system",
+		.serial = 1};
+	assert_ptr_equal(machines_join(&machines, &second, 108 * S), other);
 	machines_done(&machines);
 }
 
@@ -149,10 +184,10 @@ static void a_reboot_is_the_same_machine(void **state)
 	machines_init(&machines);
 	struct member member = member_at(7, 1);
 	struct machine *m = boot(&machines, 100 * S);
-	machines_join(&machines, &member, "/nix/store/abc-system", 1, 107 * S);
+	join(&machines, &member, "/nix/store/abc-system", 1, 107 * S);
 	/* It reboots; its old link was not missed yet. */
 	boot(&machines, 200 * S);
-	assert_ptr_equal(machines_join(&machines, &member, "/nix/store/abc-system", 1, 207 * S), m);
+	assert_ptr_equal(join(&machines, &member, "/nix/store/abc-system", 1, 207 * S), m);
 	assert_int_equal(machines.len, 1);
 	assert_int_equal(m->boots, 2);
 	machines_done(&machines);
@@ -169,7 +204,7 @@ static void two_that_cannot_be_told_apart(void **state)
 	saw(b, "initrd", true, 102 * S);
 	machine_set_system(b, "abc-system");
 	struct member member = member_at(99, 1);
-	struct machine *m = machines_join(&machines, &member, "/nix/store/abc-system", 1, 107 * S);
+	struct machine *m = join(&machines, &member, "/nix/store/abc-system", 1, 107 * S);
 	assert_string_equal(m->address, "10.0.0.99");
 	assert_int_equal(machines.len, 3);
 	machines_done(&machines);
@@ -205,6 +240,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(renewals_are_no_boots),
 		cmocka_unit_test(the_same_step_in_pieces),
 		cmocka_unit_test(a_node_by_another_address),
+		cmocka_unit_test(a_node_by_its_card),
 		cmocka_unit_test(a_reboot_is_the_same_machine),
 		cmocka_unit_test(two_that_cannot_be_told_apart),
 		cmocka_unit_test(bounded),
