@@ -60,7 +60,7 @@ end_node
 # From a server to a block device, byte for byte the image that `build squashfs` writes; and from its disk when the server is gone.
 command -v nbdcopy >/dev/null || skip 'needs nbdcopy (libnbd-bin)'
 system=$(fixture scripted)
-export SNOWBOOT_POOL=$tmp/pool
+export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
 mkdir -p "$tmp/serve" "$tmp/cache"
 "$snowboot" serve --dhcp off --listen 127.0.0.1:0 --state "$tmp/serve" "$system" >"$tmp/server" 2>&1 &
 server=$!
