@@ -6,6 +6,7 @@
 #include "node/node.h"
 
 #include "base/log.h"
+#include "base/path.h"
 #include "node/parts.h"
 
 #include <event2/event.h>
@@ -277,6 +278,27 @@ static int check_config(const struct node_config *config, struct err *err)
 	return 0;
 }
 
+static void on_up(void *data)
+{
+	struct node *node = data;
+	snprintf(node->step, sizeof(node->step), "multi-user");
+	node->percent = 100;
+	if (node->sources.swarm != NULL)
+		swarm_tell_step(node->sources.swarm, node->step, node->percent);
+}
+
+/* Only a status knows less without it. */
+static void watch_for_end(struct node *node)
+{
+	struct err err = ERR_INIT;
+	if (node->config->state_dir == NULL || node->config->name == NULL)
+		return;
+	AUTO_FREE char *path = path_printf(&err, "%s/" BOOTEND_SOCKET, node->config->state_dir);
+	if (path == NULL ||
+		node_bootend_new(node->base, path, on_up, node, &node->bootend, &err) < 0)
+		log_ignored(&err);
+}
+
 static int open_parts(struct node *node, struct err *err)
 {
 	const struct http_client_limits limits = HTTP_CLIENT_LIMITS_DEFAULT;
@@ -288,6 +310,7 @@ static int open_parts(struct node *node, struct err *err)
 	if (http_client_new(node->base, &limits, &node->client, err) < 0 ||
 		node_routes_new(node, &node->routes, err) < 0)
 		return -1;
+	watch_for_end(node);
 	node->listen.port = node_routes_port(node->routes);
 	return cache_open(
 		node->base, &node->config->cache, on_cache_ready, node, &node->sources.cache, err);
@@ -326,6 +349,7 @@ struct node *node_free(struct node *node)
 	while (node->kernel.len > 0)
 		nbd_connection_free(node->kernel.items[node->kernel.len - 1]);
 	vec_done(&node->kernel);
+	node_bootend_free(node->bootend);
 	node_routes_free(node->routes);
 	node_prefetch_free(node->prefetch);
 	node_reader_free(node->reader);

@@ -4,6 +4,7 @@
 
 /* A node's state, for the files that make up a node: node.c, start.c, status.c, routes.c. */
 
+#include "node/bootend.h"
 #include "node/gather.h"
 #include "node/hidden.h"
 #include "node/neighbours.h"
@@ -31,6 +32,7 @@ struct node {
 	struct event *begin;  /* once the cache is ready */
 	struct event *second; /* ticks */
 	struct node_routes *routes;
+	struct node_bootend *bootend;       /* or NULL */
 	struct node_neighbours *neighbours; /* of the swarm; or NULL */
 	struct node_address listen;
 	uint64_t begun_us, ready_us, told_us;

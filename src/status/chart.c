@@ -133,14 +133,18 @@ static double end_of_burst(const struct chart *chart, double end)
 static void measure(struct chart *chart)
 {
 	double end = 0;
+	bool up = false; /* what a node does afterwards is no part of the boot */
 	struct chart_step *final = &chart->steps.items[chart->steps.len - 1];
 	for (struct chart_step *step = chart->steps.items; step <= final; step++) {
 		if (!step->transfer && step < final && step[1].at > step->at)
 			step->until = step[1].at;
-		if (step->until > end)
+		if (step->until > end && !up)
 			end = step->until;
+		if (strcmp(step->name, "multi-user") == 0 && !up) {
+			up = true;
+			end = step->at;
+		}
 	}
-	bool up = strcmp(final->name, "multi-user") == 0;
 	chart->length = (up ? end : end_of_burst(chart, end)) * 1.06;
 	if (chart->length <= 0)
 		chart->length = 1;

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "node/bootend.h"
+
+#include "base/mem.h"
+#include "base/path.h"
+
+#include "test.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void count(void *data)
+{
+	++*(int *)data;
+}
+
+static void say(const char *path, const char *text)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
+	assert_int_equal(sendto(fd, text, strlen(text), 0, (struct sockaddr *)&addr, sizeof(addr)),
+		strlen(text));
+	close(fd);
+}
+
+static void hears_once(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	int ups = 0;
+	struct stat st;
+	struct event_base *base = event_base_new();
+	struct node_bootend *b, *again;
+	AUTO_FREE char *path = path_printf(&err, "%s/%s", test_tmpdir(), BOOTEND_SOCKET);
+	assert_ok(node_bootend_new(base, path, count, &ups, &b, &err));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	say(path, "STATUS=READY=1\nX_SYSTEMD_UNIT_ACTIVE=basic.target");
+	say(path, "");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(ups, 0);
+	say(path, "X_SYSTEMD_UNIT_ACTIVE=multi-user.target\n");
+	say(path, "READY=1\nSTATUS=Startup finished in 3.1s.");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(ups, 1);
+	/* The node is started again in the place of one that died. */
+	assert_ok(node_bootend_new(base, path, count, &ups, &again, &err));
+	node_bootend_free(b);
+	say(path, "READY=1\nSTATUS=Startup finished in 3.1s.");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(ups, 2);
+	node_bootend_free(again);
+	event_base_free(base);
+}
+
+static void no_place(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	struct event_base *base = event_base_new();
+	struct node_bootend *b;
+	char path[200];
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(node_bootend_new(base, path, count, NULL, &b, &err), -1);
+	assert_int_equal(err.kind, ERR_LIMIT);
+	err_reset(&err);
+	assert_int_equal(node_bootend_new(base, "/nowhere/notify", count, NULL, &b, &err), -1);
+	assert_err(&err, ERR_NOT_FOUND,
+		"cannot listen on '/nowhere/notify': No such file or directory");
+	event_base_free(base);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hears_once),
+		cmocka_unit_test(no_place),
+	};
+	return TEST_MAIN(tests);
+}
