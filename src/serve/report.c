@@ -115,7 +115,8 @@ static json_t *machines_json(const struct origin *o)
 	json_t *array = json_array();
 	const struct machine *m;
 	TAILQ_FOREACH(m, &o->machines.list, entry)
-		json_array_append_new(array, machine_json(m, false));
+		if (m->step_count > 0 || m->has_id) /* who only asked for an address is no client */
+			json_array_append_new(array, machine_json(m, false));
 	return array;
 }
 
