@@ -192,7 +192,6 @@ static void on_down(struct link *link, const struct err *why, void *data)
 
 void hub_accept(struct hub *hub, int take_fd, const void *early, size_t early_len)
 {
-	static const struct link_limits limits = {.dial_ms = 0};
 	static const struct link_ops ops = {
 		.message = on_message, .room = on_room, .down = on_down};
 	struct err err = ERR_INIT;
@@ -202,8 +201,8 @@ void hub_accept(struct hub *hub, int take_fd, const void *early, size_t early_le
 		return;
 	}
 	node->hub = hub;
-	int r = link_accept(
-		hub->base, take_fd, early, early_len, &limits, &ops, node, &node->link, &err);
+	const struct link_params params = {.base = hub->base, .ops = &ops, .data = node};
+	int r = link_accept(&params, take_fd, early, early_len, &node->link, &err);
 	if (r == 0)
 		r = tracker_link_new(hub->tracker, node, hub_now_us(), &node->tracked, &err);
 	if (r < 0) {

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define PEERS_MAX 16384
-#define QUARANTINE_US 500000
+#define QUARANTINE_US 1000000
+#define SUSPECT_FAILURES 3 /* in a row; then others are warned of it */
 #define QUARANTINE_MAX_US 60000000
 #define ORIGIN_RETRY_MAX_US 10000000
 #define DIAL_MIN_MS 200 /* a busy neighbour answers within this */
@@ -132,7 +133,7 @@ void engine_quarantine(struct engine *engine, struct peer *peer)
 	uint64_t wait = QUARANTINE_US << (peer->failures < 8 ? peer->failures : 8);
 	if (wait > most)
 		wait = most;
-	peer->failures++;
+	engine->news |= ++peer->failures == SUSPECT_FAILURES;
 	peer->quarantine_us = engine->now_us + wait;
 	engine->stat.quarantines++;
 }
@@ -360,8 +361,10 @@ int engine_hello(struct engine_link *link, const struct message *message, struct
 		peer->link = link;
 	if (!link->accepted)
 		return 0;
-	/* It has just connected to us, so whatever was wrong with it is over. */
-	peer->quarantine_us = 0;
+	/* It has just connected to us, so its way to us works; what else was wrong with it may
+	 * still be. */
+	if (peer->unreachable_us != 0)
+		peer->quarantine_us = 0;
 	engine->dirty = true;
 	return 0;
 }
@@ -430,6 +433,11 @@ static void close_idle(struct engine *engine)
 	}
 }
 
+static bool is_suspect(const struct peer *peer)
+{
+	return peer->banned || peer->unreachable_us != 0 || peer->failures >= SUSPECT_FAILURES;
+}
+
 static void beat(struct engine *engine)
 {
 	struct err err = ERR_INIT;
@@ -450,7 +458,7 @@ static void beat(struct engine *engine)
 	for (struct peer *peer = engine->peers;
 		peer != NULL && message.heartbeat.suspects.len < LINK_SUSPECTS_MAX;
 		peer = peer->next)
-		if (peer->is_member && (peer->unreachable_us != 0 || peer->banned))
+		if (peer->is_member && is_suspect(peer))
 			(void)vec_push(&message.heartbeat.suspects, peer->member.id, &err);
 	engine_send(tracker->link, &message);
 	vec_done(&message.heartbeat.suspects);

@@ -8,6 +8,7 @@
 
 #define FRAME_HEAD 5            /* u32 length of the rest, u8 type */
 #define ITEM_PRIVATE (1u << 31) /* beside the length */
+#define ITEM_SAME (1u << 30)    /* of the same object as the item before */
 
 enum member_flags {
 	MEMBER_IPV4 = 1 << 0,      /* four bytes of address, not sixteen */

@@ -251,21 +251,22 @@ static void on_event(struct bufferevent *bev, short what, void *data)
 }
 
 /* fd -1: to be connected. The fd is the link's, also on failure. */
-static int link_new(struct event_base *base, int fd, const struct link_limits *limits,
-	const struct link_ops *ops, void *data, struct link **ret, struct err *err)
+static int link_new(const struct link_params *params, int fd, struct link **ret, struct err *err)
 {
 	struct link *link = calloc(1, sizeof(*link));
-	struct bufferevent *bev =
-		link != NULL ? bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
+	struct bufferevent *bev = link != NULL
+		? bufferevent_socket_new(params->base, fd, BEV_OPT_CLOSE_ON_FREE)
+		: NULL;
 	if (bev == NULL) {
 		if (fd >= 0)
 			(void)close(fd);
 		free(link);
 		return err_oom(err);
 	}
-	*link = (struct link){.bev = bev, .limits = *limits, .ops = ops, .data = data};
+	*link = (struct link){
+		.bev = bev, .limits = params->limits, .ops = params->ops, .data = params->data};
 	link->frame.max = LINK_FRAME_MAX;
-	link->deadline = evtimer_new(base, on_deadline, link);
+	link->deadline = evtimer_new(params->base, on_deadline, link);
 	if (link->deadline == NULL) {
 		link_free(link);
 		return err_oom(err);
@@ -275,13 +276,12 @@ static int link_new(struct event_base *base, int fd, const struct link_limits *l
 	return 0;
 }
 
-int link_accept(struct event_base *base, int take_fd, const void *early, size_t early_len,
-	const struct link_limits *limits, const struct link_ops *ops, void *data, struct link **ret,
-	struct err *err)
+int link_accept(const struct link_params *params, int take_fd, const void *early, size_t early_len,
+	struct link **ret, struct err *err)
 {
 	struct link *link;
 	(void)evutil_make_socket_nonblocking(take_fd);
-	if (link_new(base, take_fd, limits, ops, data, &link, err) < 0)
+	if (link_new(params, take_fd, &link, err) < 0)
 		return -1;
 	link->state = LINK_OPEN;
 	set_options(link);
@@ -320,9 +320,8 @@ static void connected(struct link *link, int r)
 	end_later(link);
 }
 
-int link_dial(struct event_base *base, const struct node_address *address,
-	const struct link_limits *limits, const struct link_ops *ops, void *data, struct link **ret,
-	struct err *err)
+int link_dial(const struct link_params *params, const struct node_address *address,
+	struct link **ret, struct err *err)
 {
 	static const uint8_t ipv4_prefix[12] = {[10] = 0xff, [11] = 0xff};
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(address->port)};
@@ -331,7 +330,7 @@ int link_dial(struct event_base *base, const struct node_address *address,
 	memcpy(&in6.sin6_addr, address->ip, 16);
 	bool ipv4 = memcmp(address->ip, ipv4_prefix, sizeof(ipv4_prefix)) == 0;
 	struct link *link;
-	if (link_new(base, -1, limits, ops, data, &link, err) < 0)
+	if (link_new(params, -1, &link, err) < 0)
 		return -1;
 	char text[NODE_ADDRESS_TEXT_SIZE];
 	link->host = strdup(node_address_text(address, text));
@@ -346,14 +345,12 @@ int link_dial(struct event_base *base, const struct node_address *address,
 	return 0;
 }
 
-int link_dial_url(struct event_base *base, struct evdns_base *dns, const char *url,
-	const struct link_limits *limits, const struct link_ops *ops, void *data, struct link **ret,
-	struct err *err)
+int link_dial_url(const struct link_params *params, struct evdns_base *dns, const char *url,
+	struct link **ret, struct err *err)
 {
 	AUTO_HTTP_URL parts = {0};
 	struct link *link;
-	if (http_url_parse(url, &parts, err) < 0 ||
-		link_new(base, -1, limits, ops, data, &link, err) < 0)
+	if (http_url_parse(url, &parts, err) < 0 || link_new(params, -1, &link, err) < 0)
 		return -1;
 	link->host = strdup(parts.host);
 	if (link->host == NULL) {

@@ -39,19 +39,24 @@ struct link_limits {
 	unsigned stall_ms; /* without a byte taken by it while some wait; 0: 30000 */
 };
 
+/* What every link begins with. */
+struct link_params {
+	struct event_base *base;
+	struct link_limits limits;
+	const struct link_ops *ops;
+	void *data;
+};
+
 /* Takes over an accepted connection after its upgrade; `early` is what came behind the request. */
-int link_accept(struct event_base *base, int take_fd, const void *early, size_t early_len,
-	const struct link_limits *limits, const struct link_ops *ops, void *data, struct link **ret,
-	struct err *err);
+int link_accept(const struct link_params *params, int take_fd, const void *early, size_t early_len,
+	struct link **ret, struct err *err);
 /* Begins to connect to a node. */
-int link_dial(struct event_base *base, const struct node_address *address,
-	const struct link_limits *limits, const struct link_ops *ops, void *data, struct link **ret,
-	struct err *err);
+int link_dial(const struct link_params *params, const struct node_address *address,
+	struct link **ret, struct err *err);
 /* The same to "http://HOST[:PORT]", whose name is resolved by `dns` (NULL: numeric ones only).
  * ERR_USAGE for a URL that is none. */
-int link_dial_url(struct event_base *base, struct evdns_base *dns, const char *url,
-	const struct link_limits *limits, const struct link_ops *ops, void *data, struct link **ret,
-	struct err *err);
+int link_dial_url(const struct link_params *params, struct evdns_base *dns, const char *url,
+	struct link **ret, struct err *err);
 /* Closes at once, what is queued is lost. NULL is fine; returns NULL. */
 struct link *link_free(struct link *link);
 

@@ -14,6 +14,11 @@
 
 static const uint8_t inventory_none[INVENTORY_SIZE];
 
+static bool is_ipv4(const struct node_address *address)
+{
+	return memcmp(address->ip, frame_ipv4_prefix, sizeof(frame_ipv4_prefix)) == 0;
+}
+
 /* Counts, and writes when there is a buffer. */
 struct writer {
 	uint8_t *out; /* NULL: only count */
@@ -70,40 +75,45 @@ static void w_count(struct writer *w, size_t count, size_t max, const char *what
 	w_u16(w, (uint16_t)count);
 }
 
+/* What follows is four bytes of address or sixteen, as its flags said. */
 static void w_address(struct writer *w, const struct node_address *address)
 {
-	w_bytes(w, address->ip, sizeof(address->ip));
+	bool ipv4 = is_ipv4(address);
+	w_bytes(w, address->ip + (ipv4 ? 12 : 0), ipv4 ? 4 : 16);
 	w_u16(w, address->port);
 }
 
 static void w_member(struct writer *w, const struct member *member)
 {
-	bool ipv4 = memcmp(member->address.ip, frame_ipv4_prefix, sizeof(frame_ipv4_prefix)) == 0;
+	bool ipv4 = is_ipv4(&member->address);
 	bool inventory = memcmp(member->inventory, inventory_none, INVENTORY_SIZE) != 0;
 	w_bytes(w, member->id.bytes, sizeof(member->id.bytes));
 	w_u8(w, (uint8_t)((ipv4 ? MEMBER_IPV4 : 0) | (inventory ? MEMBER_INVENTORY : 0)));
-	w_bytes(w, member->address.ip + (ipv4 ? 12 : 0), ipv4 ? 4 : 16);
-	w_u16(w, member->address.port);
+	w_address(w, &member->address);
 	w_text(w, member->site);
 	if (inventory)
 		w_bytes(w, member->inventory, INVENTORY_SIZE);
 }
 
-static void w_item(struct writer *w, const struct chunk *item, bool place)
+/* `before`: the item before, whose object is not said again; NULL: the first. */
+static void w_item(
+	struct writer *w, const struct chunk *item, const struct chunk *before, bool place)
 {
+	bool same = place && before != NULL && digest_equal(&item->object, &before->object);
 	w_bytes(w, item->digest.bytes, DIGEST_SIZE);
-	w_u32(w, item->len | (item->is_private ? ITEM_PRIVATE : 0));
+	w_u32(w, item->len | (item->is_private ? ITEM_PRIVATE : 0) | (same ? ITEM_SAME : 0));
 	if (!place)
 		return;
-	w_bytes(w, item->object.bytes, DIGEST_SIZE);
+	if (!same)
+		w_bytes(w, item->object.bytes, DIGEST_SIZE);
 	w_u64(w, item->off);
 }
 
 static void w_items(struct writer *w, const chunks *items, bool place)
 {
 	w_count(w, items->len, LINK_ITEMS_MAX, "list of chunks");
-	VEC_FOREACH(item, items)
-		w_item(w, item, place);
+	for (size_t i = 0; i < items->len; i++)
+		w_item(w, &items->items[i], i > 0 ? &items->items[i - 1] : NULL, place);
 }
 
 static void w_ids(struct writer *w, const node_ids *ids, size_t max, const char *what)
@@ -187,6 +197,7 @@ static void fields(struct writer *w, const struct message *m)
 	case MESSAGE_ASK:
 		w_u32(w, m->ask.id);
 		w_bytes(w, m->ask.node.bytes, sizeof(m->ask.node.bytes));
+		w_u8(w, is_ipv4(&m->ask.address) ? MEMBER_IPV4 : 0);
 		w_address(w, &m->ask.address);
 		break;
 	case MESSAGE_FAIL:

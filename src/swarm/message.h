@@ -119,7 +119,8 @@ struct message {
 			uint8_t percent;
 			uint64_t counters[LINK_COUNTERS];
 			uint8_t inventory[INVENTORY_SIZE];
-			node_ids suspects; /* that could not be connected to, or gave wrong bytes */
+			node_ids suspects; /* that cannot be connected to, give wrong bytes or fail
+					again and again */
 		} heartbeat;
 		chunks touches;
 		struct {

@@ -104,9 +104,13 @@ static size_t r_count(struct reader *r, size_t max)
 	return count;
 }
 
-static void r_address(struct reader *r, struct node_address *ret)
+static void r_address(struct reader *r, bool ipv4, struct node_address *ret)
 {
-	r_bytes(r, ret->ip, sizeof(ret->ip));
+	if (ipv4)
+		memcpy(ret->ip, frame_ipv4_prefix, sizeof(frame_ipv4_prefix));
+	r_bytes(r, ret->ip + (ipv4 ? 12 : 0), ipv4 ? 4 : 16);
+	if (!ipv4 && memcmp(ret->ip, frame_ipv4_prefix, sizeof(frame_ipv4_prefix)) == 0)
+		r_corrupt(r, "IPv4 address in the long form");
 	ret->port = r_u16(r);
 }
 
@@ -118,12 +122,7 @@ static void r_member(struct reader *r, struct member *ret)
 	if (flags & ~(MEMBER_IPV4 | MEMBER_INVENTORY))
 		r_corrupt(r, "member with unknown flags");
 	bool ipv4 = flags & MEMBER_IPV4;
-	if (ipv4)
-		memcpy(ret->address.ip, frame_ipv4_prefix, sizeof(frame_ipv4_prefix));
-	r_bytes(r, ret->address.ip + (ipv4 ? 12 : 0), ipv4 ? 4 : 16);
-	if (!ipv4 && memcmp(ret->address.ip, frame_ipv4_prefix, sizeof(frame_ipv4_prefix)) == 0)
-		r_corrupt(r, "IPv4 address in the long form");
-	ret->address.port = r_u16(r);
+	r_address(r, ipv4, &ret->address);
 	r_text(r, ret->site, sizeof(ret->site));
 	if (!(flags & MEMBER_INVENTORY))
 		return;
@@ -132,18 +131,26 @@ static void r_member(struct reader *r, struct member *ret)
 		r_corrupt(r, "inventory that is announced and empty");
 }
 
-static void r_item(struct reader *r, struct chunk *ret, bool place)
+static void r_item(struct reader *r, struct chunk *ret, const struct chunk *before, bool place)
 {
 	*ret = (struct chunk){0};
 	r_bytes(r, ret->digest.bytes, DIGEST_SIZE);
 	uint32_t len = r_u32(r);
 	ret->is_private = len & ITEM_PRIVATE;
-	ret->len = len & ~ITEM_PRIVATE;
+	ret->len = len & ~(ITEM_PRIVATE | ITEM_SAME);
+	bool same = len & ITEM_SAME;
+	if (same && (!place || before == NULL))
+		r_corrupt(r, "chunk of no object");
 	if (ret->len == 0 || ret->len > CHUNK_MAX)
 		r_corrupt(r, "chunk of an impossible size");
 	if (!place)
 		return;
-	r_bytes(r, ret->object.bytes, DIGEST_SIZE);
+	if (same && before != NULL)
+		ret->object = before->object;
+	else
+		r_bytes(r, ret->object.bytes, DIGEST_SIZE);
+	if (!same && before != NULL && digest_equal(&ret->object, &before->object))
+		r_corrupt(r, "object that is said twice");
 	ret->off = r_u64(r);
 	uint64_t end;
 	if (!mem_add(ret->off, ret->len, &end) || end > INT64_MAX)
@@ -155,7 +162,7 @@ static void r_items(struct reader *r, chunks *ret, bool place)
 	size_t count = r_count(r, LINK_ITEMS_MAX);
 	for (size_t i = 0; i < count && err_clean(r->err); i++) {
 		struct chunk item;
-		r_item(r, &item, place);
+		r_item(r, &item, i > 0 ? &ret->items[i - 1] : NULL, place);
 		if (err_clean(r->err))
 			(void)vec_push(ret, item, r->err);
 	}
@@ -257,6 +264,7 @@ static void r_fail(struct reader *r, struct message *ret)
 
 static void r_fields(struct reader *r, struct message *ret)
 {
+	uint8_t flags;
 	switch (ret->type) {
 	case MESSAGE_JOIN:
 		r_join(r, ret);
@@ -288,7 +296,10 @@ static void r_fields(struct reader *r, struct message *ret)
 	case MESSAGE_ASK:
 		ret->ask.id = r_u32(r);
 		r_bytes(r, ret->ask.node.bytes, sizeof(ret->ask.node.bytes));
-		r_address(r, &ret->ask.address);
+		flags = r_u8(r);
+		if (flags & ~MEMBER_IPV4)
+			r_corrupt(r, "address with unknown flags");
+		r_address(r, flags & MEMBER_IPV4, &ret->ask.address);
 		return;
 	case MESSAGE_FAIL:
 		r_fail(r, ret);

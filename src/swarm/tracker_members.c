@@ -14,6 +14,7 @@
 #define GATHER_US 100000 /* for so long at least changes are gathered; more with more members */
 #define GATHER_MEMBER_US 1000
 #define SUSPECT_US 60000000 /* for so long nobody is sent to one that cannot be connected to */
+#define SUSPECT_SHARE 4     /* no more than one of so many members is suspected at once */
 #define PUBLISH_BITS 64     /* news of an inventory that are worth telling while it grows */
 
 static void changed(struct tracker *tracker, const struct node_id *id, uint64_t now_us)
@@ -57,12 +58,19 @@ static bool inventory_news(
 	return true;
 }
 
+static void unsuspect(struct tracker_link *link)
+{
+	link->tracker->suspected_len -= link->suspected_us != 0;
+	link->suspected_us = link->suspect[0] = link->suspect[1] = 0;
+}
+
 void tracker_leave(struct tracker_link *link, uint64_t now_us)
 {
 	struct tracker *tracker = link->tracker;
 	if (!link->joined)
 		return;
 	link->joined = false;
+	unsuspect(link);
 	tracker->members_len--;
 	cover(tracker, link->member.inventory, -1);
 	changed(tracker, &link->member.id, now_us);
@@ -179,7 +187,7 @@ int tracker_join(
 	}
 	link->member.address = member->address;
 	memcpy(link->member.site, member->site, sizeof(link->member.site));
-	link->suspected_us = link->suspect[0] = link->suspect[1] = 0;
+	unsuspect(link);
 	(void)inventory_news(tracker, &link->member, member->inventory, 1);
 	changed(tracker, &member->id, now_us);
 	welcome(link, message->join.tracker, message->join.epoch);
@@ -192,19 +200,24 @@ static void suspect(struct tracker_link *by, const struct node_id *id, uint64_t 
 	struct tracker_link *link = tracker_find(by->tracker, id);
 	if (link == NULL || link == by || link->suspected_us != 0 || link->suspect[0] == by->who)
 		return;
-	bool enough = link->suspect[0] != 0 || by->tracker->members_len <= 2;
+	/* When many are suspected, the network or this judgement is at fault, not they. */
+	struct tracker *tracker = by->tracker;
+	if (tracker->suspected_len * SUSPECT_SHARE >= tracker->members_len)
+		return;
+	bool enough = link->suspect[0] != 0 || tracker->members_len <= 2;
 	link->suspect[link->suspect[0] != 0] = by->who;
 	if (!enough)
 		return;
 	link->suspected_us = now_us;
-	changed(by->tracker, &link->member.id, now_us);
+	tracker->suspected_len++;
+	changed(tracker, &link->member.id, now_us);
 }
 
 static void forgive(struct tracker_link *link, uint64_t now_us)
 {
 	if (link->suspected_us == 0 || now_us - link->suspected_us < SUSPECT_US)
 		return;
-	link->suspected_us = link->suspect[0] = link->suspect[1] = 0;
+	unsuspect(link);
 	changed(link->tracker, &link->member.id, now_us);
 }
 

@@ -50,7 +50,7 @@ struct tracker {
 	const struct tracker_ops *ops;
 	void *data;
 	struct tracker_link *links;
-	unsigned links_len, members_len;
+	unsigned links_len, members_len, suspected_len;
 	VEC(struct tracker_link *) slots; /* by the low half of their number */
 	uint64_t generation;
 	struct uploads uploads;

@@ -131,8 +131,11 @@ static void op_dial(struct engine_link *to, const struct node_address *address,
 	engine_link_set_user(to, wire);
 	if (wire == NULL)
 		return;
-	struct link_limits limits = {.dial_ms = deadline_ms};
-	if (link_dial(swarm->base, address, &limits, &swarm_link_ops, wire, &wire->link, &err) < 0)
+	struct link_params params = {.base = swarm->base,
+		.limits = {.dial_ms = deadline_ms},
+		.ops = &swarm_link_ops,
+		.data = wire};
+	if (link_dial(&params, address, &wire->link, &err) < 0)
 		log_ignored(&err); /* the engine gives up on what does not come up */
 }
 
@@ -158,9 +161,11 @@ static void op_dial_origin(struct engine_link *to, unsigned origin, void *data)
 	if (wire == NULL)
 		return;
 	wire->url = swarm->origins.items[origin];
-	struct link_limits limits = {.dial_ms = ORIGIN_DIAL_MS};
-	if (link_dial_url(swarm->base, resolver(swarm), wire->url, &limits, &swarm_link_ops, wire,
-		    &wire->link, &err) < 0)
+	struct link_params params = {.base = swarm->base,
+		.limits = {.dial_ms = ORIGIN_DIAL_MS},
+		.ops = &swarm_link_ops,
+		.data = wire};
+	if (link_dial_url(&params, resolver(swarm), wire->url, &wire->link, &err) < 0)
 		log_ignored(&err);
 }
 

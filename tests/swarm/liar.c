@@ -224,8 +224,9 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct victim *victim = &liar->victims[i];
 	*victim = (struct victim){.liar = liar};
 	evutil_make_socket_nonblocking(fd);
-	if (link_accept(
-		    liar->base, fd, NULL, 0, &limits, &victim_ops, victim, &victim->link, &err) < 0)
+	const struct link_params params = {
+		.base = liar->base, .limits = limits, .ops = &victim_ops, .data = victim};
+	if (link_accept(&params, fd, NULL, 0, &victim->link, &err) < 0)
 		return;
 	struct message hello = {.type = MESSAGE_HELLO, .hello = {.member = liar->self}};
 	memcpy(hello.hello.token, liar->token, sizeof(liar->token));
@@ -264,8 +265,9 @@ static int start(struct liar *liar, char **argv, struct err *err)
 		return err_sys(err, "cannot listen on port %s", argv[2]);
 	event_add(term, NULL);
 	event_add(liar->trickle, &tick);
-	return link_dial_url(
-		liar->base, NULL, argv[1], &limits, &origin_ops, liar, &liar->origin, err);
+	const struct link_params params = {
+		.base = liar->base, .limits = limits, .ops = &origin_ops, .data = liar};
+	return link_dial_url(&params, NULL, argv[1], &liar->origin, err);
 }
 
 int main(int argc, char **argv)
