@@ -216,7 +216,7 @@ static void origin_comes_back(uint64_t seed)
 	world_origin_on(world);
 	struct world_result r = finish("origin off and back", world, &params);
 	expect_at_most(r.longest_s, outage_s + 15);
-	expect_at_most(r.origin, 1.10);
+	expect_at_most(r.origin, 1.25); /* a new tracker knows no leases */
 	world_free(world);
 }
 
