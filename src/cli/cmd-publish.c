@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* snowboot publish: systems as plain files, for web servers and object stores to serve. */
+#include "base/log.h"
 #include "base/path.h"
 #include "cli/pool_options.h"
 #include "cli/progress.h"
@@ -106,6 +107,18 @@ static int open_maker(struct order *o, struct err *err)
 	return boot_maker_open(&options, &o->maker, err);
 }
 
+/* Machines do not give these to each other, but a web server gives them to whoever asks. */
+static void warn_of_private(const struct order *o, const struct boot *boot)
+{
+	size_t count = 0;
+	VEC_FOREACH(member, &boot->catalog.members)
+		count += member->is_private;
+	if (count > 0)
+		log_warning("%zu store paths of '%s' are private, and will be had by whoever can "
+			    "read '%s'",
+			count, boot->name, o->target->name);
+}
+
 /* The first system is also offered under --name. */
 static int make_boots(struct order *o, struct err *err)
 {
@@ -119,6 +132,7 @@ static int make_boots(struct order *o, struct err *err)
 			boot_unref(boot);
 			return -1;
 		}
+		warn_of_private(o, boot);
 	}
 	return 0;
 }

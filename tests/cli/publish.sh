@@ -100,6 +100,11 @@ diff -r --exclude=netboot.ipxe --exclude=.publish "$www" "$tmp/cut" || fail 'wha
 [ ! -e "$tmp/cut/boot/default/netboot.ipxe" ] || fail 'a script that cannot know where it is'
 rm -rf "$tmp/cut"
 
+# What no peer may give is there for whoever can read the directory, and that is said.
+check_ok publish --to "$tmp/private" --exclude-from-peers '*nixos-system*' "$first"
+check_stderr "^[1-9] store paths of '$(basename "$first")' are private, and will be had by whoever can read '$tmp/private'\$"
+rm -rf "$tmp/private"
+
 # A damaged object of the pool is not spread.
 victim=$(find "$www/v1/objects" -type f -size +200k -size -2000k | sort | sed -n 1p)
 victim=$SNOWBOOT_POOL/objects/${victim#"$www/v1/objects/"}
