@@ -64,10 +64,19 @@ printf 'damage' | dd of="$damaged" bs=1 seek=8192 conv=notrunc status=none
 namespace bad
 plug bad 10.7.0.2
 web_server bad "$tmp/bad"
+rm "$tmp/origin.access"
 web_server origin "$tmp/www"
-node n4 --origin http://10.7.0.2 --origin http://10.7.0.1 --name default --key "$key" --no-peers
+# The second one has a name, that a DNS server knows.
+mkdir -p "/etc/netns/$lab-n4"
+run_at_exit "rm -r /etc/netns/$lab-n4"
+echo 'nameserver 10.7.0.1' >"/etc/netns/$lab-n4/resolv.conf"
+(exec ip netns exec "$lab-origin" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --user=root \
+	--pid-file= --address=/origin.test/10.7.0.1) &
+run_at_exit "end $! $(command -v dnsmasq)"
+node n4 --origin http://10.7.0.2 --origin http://origin.test --name default --key "$key" --no-peers
 wait_line n4 120 '^ready: '
 timeout 300 nbdcopy "nbd+unix:///?socket=$tmp/n4.nbd" "$tmp/image-4" || fail 'a bad mirror stops a node'
 cmp "$tmp/image-1" "$tmp/image-4" || fail 'a bad mirror changes what is read'
+grep -q ' /v1/objects/' "$tmp/origin.access" || fail 'the named origin was not asked'
 wait_line n4 1 "^origin 'http://10.7.0.2' has no object '$(basename "$lost")'"
 wait_line n4 1 "^origin 'http://10.7.0.2': bytes [0-9]+-[0-9]+ of object '$(basename "$damaged")' are wrong, passing it over for "
