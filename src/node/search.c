@@ -40,6 +40,7 @@ struct node_search {
 	int64_t origin_now;
 	char *url;
 	struct buf text;
+	char away[160];     /* why the last one that is away is */
 	struct err failure; /* the first of this round that waiting does not mend */
 };
 
@@ -162,7 +163,7 @@ static void end_round(struct node_search *s)
 	uint64_t waited_ms = (node_clock_us() - s->begun_us) / 1000;
 	if (waited_ms >= OUTAGE_MS && fall_back(s))
 		return;
-	s->ops.progress("no origin answers", s->ops.data);
+	s->ops.progress(s->away, s->ops.data);
 	after(s, s->pause_ms);
 	s->pause_ms = s->pause_ms * 2 < PAUSE_MAX_MS ? s->pause_ms * 2 : PAUSE_MAX_MS;
 	s->origin = 0;
@@ -181,9 +182,11 @@ static void pass_over(struct node_search *s, const struct err *why, bool later)
 {
 	if ((s->rounds & (s->rounds - 1)) == 0) /* ever more rarely */
 		log_warning("%s, %s", why->msg, later ? "trying again" : "passing it over");
-	if (later)
+	if (later) {
 		s->later = true;
-	else if (s->failure.kind == ERR_NONE)
+		snprintf(s->away, sizeof(s->away), "no origin answers: %.130s", why->msg);
+	}
+	if (!later && s->failure.kind == ERR_NONE)
 		s->failure = *why;
 	s->origin++;
 	ask(s);
