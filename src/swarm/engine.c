@@ -51,6 +51,8 @@ int engine_new(const struct engine_params *params, const struct engine_ops *ops,
 	if (engine == NULL)
 		return err_oom(err);
 	engine->params = *params;
+	if (!params->peers)
+		engine->params.self.address.port = 0; /* nobody shall come in vain */
 	engine->ops = ops;
 	engine->data = data;
 	engine->now_us = engine->rate_us = now_us;
@@ -338,6 +340,8 @@ void engine_readdress(struct engine *engine, const struct node_address *address,
 {
 	engine->now_us = now_us;
 	engine->params.self.address = *address;
+	if (!engine->params.peers)
+		engine->params.self.address.port = 0;
 	engine->homes_stale = true;
 	if (engine->tracker != NULL && engine->tracker->link != NULL && engine->tracker->link->up)
 		engine_join(engine, engine->tracker->link);

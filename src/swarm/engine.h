@@ -87,7 +87,7 @@ void engine_want_cancel(struct engine_want *want, uint64_t now_us);
 /* Events. A tick is due after each of them; engine_tick() does what they led to. */
 void engine_link_set_user(struct engine_link *link, void *user);
 void *engine_link_user(const struct engine_link *link);
-/* A connection came in. `user` as above. */
+/* A connection came in. `user` as above. ERR_LIMIT when there are too many. */
 int engine_link_accepted(struct engine *engine, void *user, uint64_t now_us,
 	struct engine_link **ret, struct err *err);
 void engine_link_up(struct engine_link *link, uint64_t now_us);

@@ -131,6 +131,7 @@ struct engine {
 	bool homes_stale;
 	struct engine_link *links, *batches;
 	unsigned links_len;
+	unsigned mute_len; /* accepted links that have not said who they are */
 	uint8_t token[16], token_before[16];
 	bool has_token;
 	struct peer *tracker; /* the origin that we joined, or NULL */

@@ -18,6 +18,8 @@
 #define ORIGIN_PATIENCE_US 500000 /* dialling for longer, the next origin is dialled, too */
 #define HELLO_US 5000000          /* for an accepted link to say who it is */
 #define STUCK_US 10000000         /* no dial takes so long; its end was lost */
+#define LINKS_MAX 2048            /* with those that others opened */
+#define MUTE_MAX 256              /* accepted and still without HELLO */
 #define LINKS_KEPT 64             /* idle ones beyond these are closed */
 #define LINK_IDLE_US 60000000
 #define IDLE_CHECK_US 1000000
@@ -207,6 +209,7 @@ static void link_forget(struct engine_link *link)
 	if (link->next != NULL)
 		link->next->prev = link->prev;
 	engine->links_len--;
+	engine->mute_len -= peer == NULL;
 	if (peer != NULL && peer->link == link)
 		peer->link = other_link(link);
 	if (peer != NULL && engine->tracker == peer)
@@ -275,9 +278,14 @@ int engine_link_accepted(struct engine *engine, void *user, uint64_t now_us,
 	struct engine_link **ret, struct err *err)
 {
 	engine->now_us = now_us;
+	if (engine->links_len >= LINKS_MAX || engine->mute_len >= MUTE_MAX)
+		return err_raise(err, ERR_LIMIT,
+			"too many links: %u > max %u, %u strangers > max %u", engine->links_len,
+			LINKS_MAX, engine->mute_len, MUTE_MAX);
 	struct engine_link *link = link_new(engine, NULL);
 	if (link == NULL)
 		return err_oom(err);
+	engine->mute_len++;
 	link->user = user;
 	link->up = true;
 	link->accepted = true;
@@ -349,6 +357,7 @@ int engine_hello(struct engine_link *link, const struct message *message, struct
 	if (peer == NULL || peer->banned || engine_is_self(engine, peer))
 		return err_raise(err, ERR_UNTRUSTED, "node at %s is not welcome",
 			node_address_text(&member->address, text));
+	engine->mute_len -= link->peer == NULL;
 	link->peer = peer;
 	if (!peer->is_member) {
 		peer->member = *member;

@@ -24,6 +24,7 @@
 #define UNSENT_MAX (2 * LINK_PART_SIZE) /* that the kernel takes beyond what it may send */
 #define ANSWER_MAX 8192                 /* bytes of an upgrade's answer */
 #define STALL_MS 30000
+#define LOST_MS 20000 /* for the other side's kernel to answer: else it is gone */
 
 enum link_state { LINK_CONNECTING, LINK_UPGRADING, LINK_OPEN, LINK_ENDED };
 
@@ -208,14 +209,19 @@ static void send_request(struct link *link)
 
 static void set_options(struct link *link)
 {
-	int fd = bufferevent_getfd(link->bev), one = 1, unsent = UNSENT_MAX;
+	int fd = bufferevent_getfd(link->bev), one = 1, unsent = UNSENT_MAX, lost = LOST_MS;
+	int idle_s = LOST_MS / 2000, every_s = 3, times = 3;
 	struct timeval idle = {link->limits.idle_ms / 1000, 1000 * (link->limits.idle_ms % 1000)};
 	unsigned stall_ms = link->limits.stall_ms != 0 ? link->limits.stall_ms : STALL_MS;
 	struct timeval stall = {stall_ms / 1000, 1000 * (stall_ms % 1000)};
 	/* Best effort: they fail on what is no TCP socket, as in tests. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost, sizeof(lost));
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof(every_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
 	bufferevent_set_timeouts(link->bev, link->limits.idle_ms != 0 ? &idle : NULL, &stall);
 	bufferevent_setwatermark(link->bev, EV_WRITE, LINK_PART_SIZE, 0);
 	(void)bufferevent_set_max_single_read(link->bev, 4 * LINK_PART_SIZE);
