@@ -3,7 +3,7 @@
 #define FAKE_SWARM_H
 
 /*
- * The swarm's interface over nothing but ranges of the first origin, asked again until they come:
+ * The swarm's interface over nothing but ranges of the last origin, asked again until they come:
  * so that a node's own behaviour is tested without that of a swarm. Counts what it is told.
  */
 
@@ -55,7 +55,9 @@ int swarm_new(struct event_base *base, const struct swarm_params *params,
 	swarm->base = base;
 	swarm->client = client;
 	swarm->cache = cache;
-	swarm->origin = params->origins.len > 0 ? strdup(params->origins.items[0]) : NULL;
+	swarm->origin = params->origins.len > 0
+		? strdup(params->origins.items[params->origins.len - 1])
+		: NULL;
 	TAILQ_INIT(&swarm->wants);
 	fake_swarm_log = (struct fake_swarm_log){.serial = params->serial};
 	*ret = swarm;

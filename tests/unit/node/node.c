@@ -139,6 +139,50 @@ static void check_fails(struct client *c, enum err_kind kind, const char *messag
 	client_stop(c);
 }
 
+/* Puts the manifest, as it is, below another URL: a mirror of its own. */
+static char *mirror(const char *name)
+{
+	test_shell("mkdir -p '%s/%s/v1' && cp -r '%s/v1/manifests' '%s/%s/v1'", origin.dir, name,
+		origin.dir, origin.dir, name);
+	return path_printf(&fixture_err, "%s/%s", origin.url, name);
+}
+
+/* A mirror that has nothing, one that is stale, one with rubbish, and then one that is right. */
+static void passes_bad_origins_over(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	strvec_done(&c.config.origins);
+	origin_issue(&origin, 6, time(NULL) - 7200, 3600);
+	AUTO_FREE char *stale = mirror("stale"), *rubbish = mirror("rubbish");
+	AUTO_FREE char *none = path_printf(&fixture_err, "%s/none", origin.url);
+	test_write(origin.dir, "rubbish/v1/manifests/demo", "rubbish\n", 8);
+	origin_issue(&origin, 7, time(NULL), 3600);
+	const char *const origins[] = {none, stale, rubbish, origin.url};
+	for (size_t i = 0; i < ARRAY_LEN(origins); i++)
+		must(strvec_push(&c.config.origins, origins[i], &fixture_err));
+	client_start(&c);
+	wait_ready(&c);
+	assert_int_equal(fake_swarm_log.serial, 7);
+	client_done(&c);
+}
+
+/* While one of them is away it may be the one that is right. */
+static void waits_while_the_good_origin_may_come(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	AUTO_FREE char *away = strdup("http://127.0.0.1:1");
+	must(strvec_push(&c.config.origins, away, &fixture_err));
+	origin_issue(&origin, 7, time(NULL) - 7200, 3600);
+	client_start(&c);
+	run_for(&origin, 600);
+	assert_false(c.ready || c.failed);
+	client_done(&c);
+}
+
 static void says_what_waiting_does_not_mend(void **state)
 {
 	struct client c;
@@ -235,6 +279,8 @@ int main(int argc, char **argv)
 		CASE(forgets_reads_of_a_dead_connection),
 		CASE(waits_for_its_origin),
 		CASE(waits_for_an_origin_in_trouble),
+		CASE(passes_bad_origins_over),
+		CASE(waits_while_the_good_origin_may_come),
 		CASE(says_what_waiting_does_not_mend),
 		CASE(refuses_another_key),
 		CASE(refuses_what_composes_to_something_else),
