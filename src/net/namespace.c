@@ -3,6 +3,7 @@
 #include "net/namespace.h"
 
 #include "base/fd.h"
+#include "net/net.h"
 
 #include <linux/sockios.h>
 #include <sched.h>
@@ -30,5 +31,15 @@ int namespace_enter(int fd, struct err *err)
 {
 	if (setns(fd, CLONE_NEWNET) < 0)
 		return err_sys(err, "cannot enter a network namespace");
+	return 0;
+}
+
+int net_namespace_new(int *ret_fd, struct err *err)
+{
+	AUTO_FD int here = -1, namespace = -1;
+	if (namespace_current(&here, err) < 0 || namespace_new(&namespace, err) < 0 ||
+		namespace_enter(here, err) < 0)
+		return -1;
+	*ret_fd = TAKE_FD(namespace);
 	return 0;
 }

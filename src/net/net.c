@@ -21,6 +21,7 @@
 
 #define OTHERS_MS 4000   /* the card that PXE used has this long for itself */
 #define SHARED_MS 8000   /* without an answer on the macvlan, the card itself is tried as well */
+#define CHANCE_MS 3000   /* for the macvlan, once the card itself has an address */
 #define RELEASE_MS 30000 /* cards on which nobody answered are left alone then */
 #define REVIEW_MS 500
 #define CALM_REVIEW_MS 5000 /* once there is an address */
@@ -40,7 +41,8 @@ struct net {
 	VEC(struct card *) cards;
 	struct event *review;
 	int64_t began_ms;
-	bool decided; /* an address was got, and with it params.mode */
+	bool decided;           /* an address was got, and with it params.mode */
+	int64_t chance_ends_ms; /* of the macvlans; 0: has not begun */
 	struct net_state state;
 };
 
@@ -48,8 +50,6 @@ static const struct net_state no_state;
 
 static void review(struct net *net);
 static void report(struct net *net);
-
-/* Places */
 
 static void place_done(struct place *place)
 {
@@ -74,8 +74,6 @@ static int place_open(
 		return err_oom(err);
 	return 0;
 }
-
-/* Cards */
 
 static struct card *find_card(struct net *net, int index)
 {
@@ -285,6 +283,23 @@ static void settle_shared(struct net *net, const struct uplink *winner)
 	place_done(&net->own);
 }
 
+/*
+ * The card itself has an address. Perhaps the server was only late, and answered whoever asked
+ * first (a switch that learns, a server that starts): the macvlans ask once more before they lose.
+ */
+static bool has_another_chance(struct net *net)
+{
+	if (net->params.mode != NET_OWN)
+		return false;
+	if (net->chance_ends_ms == 0) {
+		net->chance_ends_ms = uplink_now_ms() + CHANCE_MS;
+		VEC_FOREACH(card, &net->cards)
+			if ((*card)->own != NULL)
+				uplink_ask_again((*card)->own);
+	}
+	return uplink_now_ms() < net->chance_ends_ms;
+}
+
 static void on_uplink(struct uplink *uplink, void *data)
 {
 	struct net *net = data;
@@ -294,7 +309,7 @@ static void on_uplink(struct uplink *uplink, void *data)
 			own |= (*card)->own == uplink;
 		if (own)
 			settle_own(net);
-		else
+		else if (!has_another_chance(net))
 			settle_shared(net, uplink);
 	}
 	report(net);
@@ -384,10 +399,11 @@ static void review_card(struct net *net, struct card *card)
 		(card->own != NULL && uplink_now_ms() - card->own->started_ms >= SHARED_MS);
 	if (!net->decided && card->shared == NULL && (!own || in_vain))
 		begin_shared(net, card);
-	/* What was found to be there when it began. */
-	struct uplink *uplink = own ? card->own : card->shared;
-	if (!net->decided && uplink != NULL && uplink_has_address(uplink))
-		on_uplink(uplink, net);
+	/* What was there when it began, and what waited for the macvlans' last chance. */
+	struct uplink *const ways[] = {card->own, card->shared};
+	for (size_t i = 0; i < ARRAY_LEN(ways) && !net->decided; i++)
+		if (ways[i] != NULL && uplink_has_address(ways[i]))
+			on_uplink(ways[i], net);
 }
 
 /* Looks at every card again: whatever is due is begun. Cheap, and so nothing is ever forgotten. */
@@ -404,16 +420,6 @@ static void on_review(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd, (void)what;
 	review(data);
-}
-
-int net_namespace_new(int *ret_fd, struct err *err)
-{
-	AUTO_FD int here = -1, namespace = -1;
-	if (namespace_current(&here, err) < 0 || namespace_new(&namespace, err) < 0 ||
-		namespace_enter(here, err) < 0)
-		return -1;
-	*ret_fd = TAKE_FD(namespace);
-	return 0;
 }
 
 /* Enters the namespace that was kept from the last start, or a new one. */

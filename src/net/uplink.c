@@ -212,6 +212,12 @@ void uplink_stop(struct uplink *uplink)
 	fd_close_ptr(&uplink->packets);
 }
 
+void uplink_ask_again(struct uplink *uplink)
+{
+	dhcp_client_link_back(&uplink->dhcp, uplink_now_ms());
+	arm(uplink);
+}
+
 bool uplink_has_address(const struct uplink *uplink)
 {
 	return uplink->lease.address.s_addr != 0 || !IN6_IS_ADDR_UNSPECIFIED(&uplink->address6);
@@ -227,8 +233,7 @@ void uplink_set_carrier(struct uplink *uplink, bool carrier)
 		/* Its routes went with the link's being down; the address may be another now. */
 		if (uplink->lease.address.s_addr != 0)
 			apply(uplink);
-		dhcp_client_link_back(&uplink->dhcp, uplink_now_ms());
-		arm(uplink);
+		uplink_ask_again(uplink);
 	}
 	uplink->changed(uplink, uplink->data);
 }

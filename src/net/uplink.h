@@ -45,6 +45,8 @@ int uplink_start(struct uplink *uplink, struct event_base *base, const uint8_t u
 	struct err *err);
 /* Addresses stay. */
 void uplink_stop(struct uplink *uplink);
+/* Sends at once, whatever the back-off says. */
+void uplink_ask_again(struct uplink *uplink);
 bool uplink_has_address(const struct uplink *uplink);
 void uplink_set_carrier(struct uplink *uplink, bool carrier);
 /* Any message of the interface's namespace. */

@@ -268,6 +268,21 @@ static void falls_back(void **state)
 	ON(lab->machine, "ip addr show dev eth0 | grep -q 10.9.0");
 }
 
+/* A server that is late and answers the card's own client first: the macvlan still has its chance.
+ */
+static void late_server(void **state)
+{
+	struct lab *lab = *state;
+	begin(lab, NET_OWN, MAC1, 0);
+	run_ms(lab, 16500); /* the card asks at 8, 9, 11 and 15 s, the macvlan at 7 and at 15 s */
+	assert_int_equal(lab->changes, 0);
+	serve(lab, "10.9.0.50,10.9.0.90,255.255.255.0,2m", "");
+	wait_until(lab, in_range(lab, "10.9.0.50", "10.9.0.90"));
+	assert_int_equal(lab->state.mode, NET_OWN);
+	run_ms(lab, 200);
+	ON(lab->machine, "! ip addr show | grep -q 10.9.0");
+}
+
 /* The server has another range when the lease is renewed: by unicast, which it refuses. */
 static void renewal_changes_the_address(void **state)
 {
@@ -425,6 +440,7 @@ int main(int argc, char **argv)
 		CASE(shared),
 		CASE(puts_back),
 		CASE(falls_back),
+		CASE(late_server),
 		CASE(renewal_changes_the_address),
 		CASE(server_comes_and_goes),
 		CASE(first_is_dead),
