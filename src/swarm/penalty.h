@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 #define PENALTY_MIN_MS 500u
-#define PENALTY_MAX_MS 60000u
+#define PENALTY_STEP_MAX_MS 10000u /* by doubling: who comes back is found soon */
+#define PENALTY_MAX_MS 60000u      /* when it is asked for */
 
 struct penalty {
 	unsigned failures; /* in a row */
@@ -29,6 +30,8 @@ static inline unsigned penalty_add(struct penalty *p, uint64_t now_us, unsigned 
 	if (penalty_left_ms(p, now_us) > 0)
 		return 0;
 	unsigned ms = PENALTY_MIN_MS << (p->failures < 7 ? p->failures : 7);
+	if (ms > PENALTY_STEP_MAX_MS)
+		ms = PENALTY_STEP_MAX_MS;
 	if (ms < asked_ms)
 		ms = asked_ms;
 	if (ms > PENALTY_MAX_MS)
