@@ -23,6 +23,7 @@
 #define TRIM_FROM (8u << 20)  /* bytes that are free in the heap */
 #define QUIET_RATE (1u << 20) /* bytes a second */
 #define CLOSE_MS 2000u        /* for the cache to write out what waits */
+#define UP_SHOWN_US 5000000u  /* that the system is up is told before what comes next */
 #define PROFILE_TICKS 30      /* seconds between two looks at what this boot touched */
 #define PROFILE_TICKS_MAX 300 /* what is touched later is no boot any more */
 
@@ -112,13 +113,14 @@ static void on_prefetch(const struct node_prefetch_stat *stat, void *data)
 {
 	struct node *node = data;
 	bool completing = stat->step == NODE_PREFETCH_COMPLETE;
-	if (stat->total == 0)
+	if (stat->total == 0 || (node->up_us != 0 && node_clock_us() - node->up_us < UP_SHOWN_US))
 		return;
 	node->percent = completing ? (unsigned)(stat->done * 100 / stat->total) : 100;
 	snprintf(node->step, sizeof(node->step), "%s",
-		stat->complete       ? "complete"
-			: completing ? "completing"
-				     : "ready");
+		stat->complete             ? "complete"
+			: completing       ? "completing"
+			: node->up_us != 0 ? "multi-user"
+					   : "ready");
 	swarm_tell_step(node->sources.swarm, node->step, node->percent);
 }
 
@@ -281,6 +283,7 @@ static int check_config(const struct node_config *config, struct err *err)
 static void on_up(void *data)
 {
 	struct node *node = data;
+	node->up_us = node_clock_us();
 	snprintf(node->step, sizeof(node->step), "multi-user");
 	node->percent = 100;
 	if (node->sources.swarm != NULL)
