@@ -33,6 +33,7 @@ static const struct cli_option options[] = {
 	{0, "cache-size", "SIZE", "bytes of it that may be used (a tenth of a directory's disk)",
 		NULL},
 	{0, "memory", "SIZE", "bytes of chunks in memory (256M)", NULL},
+	{0, "pool", "DIR", "a pool on this machine, looked in before the network", "@dir"},
 	{0, "nbd-socket", "PATH", "serve the image by NBD on this unix socket", "@file"},
 	{0, "state-dir", "DIR", "write the plan and the Nix database there, and node.sock", "@dir"},
 	{0, "port", "PORT", "TCP port for peers and metrics (none)", NULL},
@@ -168,6 +169,7 @@ static int configure(const struct cli_args *args, struct node_config *config, st
 		set_string(args, "cache", (char **)&config->cache.disk, err) < 0 ||
 		set_string(args, "state-dir", &config->state_dir, err) < 0 ||
 		set_string(args, "nbd-socket", &config->nbd_socket, err) < 0 ||
+		set_string(args, "pool", &config->pool, err) < 0 ||
 		set_string(args, "trace", &config->trace, err) < 0 ||
 		set_string(args, "site", &site, err) < 0 || set_lists(args, config, err) < 0 ||
 		set_numbers(args, config, err) < 0 || set_machine(config, err) < 0)

@@ -34,6 +34,7 @@ static const struct key {
 	{"state-dir", VALUE_STRING, offsetof(struct node_config, state_dir)},
 	{"nbd-socket", VALUE_STRING, offsetof(struct node_config, nbd_socket)},
 	{"boot-files", VALUE_FLAG, offsetof(struct node_config, boot_files)},
+	{"pool", VALUE_STRING, offsetof(struct node_config, pool)},
 	{"trace", VALUE_STRING, offsetof(struct node_config, trace)},
 };
 
@@ -47,6 +48,7 @@ void node_config_done(struct node_config *config)
 	free((void *)config->cache.disk);
 	free(config->state_dir);
 	free(config->nbd_socket);
+	free(config->pool);
 	free(config->trace);
 	*config = (struct node_config){0};
 }

@@ -7,6 +7,7 @@
 #include "node/fetch.h"
 
 #include "base/log.h"
+#include "node/local.h"
 
 #include <event2/event.h>
 #include <time.h>
@@ -84,11 +85,27 @@ static int ask_swarm(struct node_fetch *fetch, struct err *err)
 		&fetch->want, err);
 }
 
+/* What a pool has goes into the cache, which is what peers are given from. */
+static struct cache_chunk *look_in_pool(const struct node_fetch *fetch, struct err *err)
+{
+	struct cache_chunk *chunk = NULL;
+	if (fetch->sources->pool == NULL ||
+		node_local_read(fetch->sources->pool, &fetch->chunk, &chunk, err) <= 0)
+		return NULL;
+	cache_put(fetch->sources->cache, chunk);
+	return chunk;
+}
+
 static void on_found(struct cache_chunk *take_chunk, enum cache_tier tier, void *data)
 {
 	struct node_fetch *fetch = data;
 	struct err err = ERR_INIT;
 	fetch->lookup = NULL;
+	if (take_chunk == NULL && fetch->want == NULL) {
+		take_chunk = look_in_pool(fetch, &err);
+		tier = CACHE_DISK;
+		err_reset(&err); /* of memory: the swarm may still deliver */
+	}
 	if (take_chunk != NULL) {
 		finish(fetch, take_chunk, tier == CACHE_MEMORY ? NODE_MEMORY : NODE_DISK);
 	} else if (ask_swarm(fetch, &err) < 0) {

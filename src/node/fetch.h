@@ -2,7 +2,8 @@
 #ifndef NODE_FETCH_H
 #define NODE_FETCH_H
 
-/* One chunk, from wherever it is nearest: the cache's memory, its disk, a peer, an origin. */
+/* One chunk, from wherever it is nearest: the cache's memory, its disk, a pool on this machine, a
+ * peer, an origin. */
 
 #include "cache/cache.h"
 #include "swarm/swarm.h"
@@ -24,6 +25,7 @@ struct node_sources {
 	struct event_base *base;
 	struct cache *cache;
 	struct swarm *swarm;
+	const char *pool; /* directory of a pool here, or NULL */
 };
 
 /* The verified chunk, whose reference is the callee's; NULL: out of memory. Called once, maybe from

@@ -32,7 +32,9 @@ struct node_gather {
 
 static void kick(struct node_gather *g)
 {
-	event_active(g->kick, EV_TIMEOUT, 0);
+	/* By a timer: what event_active() adds runs before the loop looks for input again. */
+	static const struct timeval now;
+	event_add(g->kick, &now);
 }
 
 static int take(struct node_gather *g, const struct slot *slot, const struct cache_chunk *chunk,

@@ -331,7 +331,7 @@ int node_new(struct event_base *base, const struct node_config *config, const st
 	*node = (struct node){.base = base,
 		.config = config,
 		.ops = *ops,
-		.sources.base = base,
+		.sources = {.base = base, .pool = config->pool},
 		.begun_us = node_clock_us(),
 		.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC)};
 	if (open_parts(node, err) < 0) {

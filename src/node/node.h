@@ -34,6 +34,7 @@ struct node_config {
 	bool resume;      /* state_dir holds the manifest of a node that died: go on with that one,
 			     whatever the origins have by now */
 	bool boot_files;  /* give kernel and initramfs to neighbours that boot by PXE */
+	char *pool;       /* of this machine, to be looked in before the network; or NULL */
 	char *trace;      /* file that gets a line for each read; or NULL */
 };
 

@@ -60,7 +60,9 @@ struct node_prefetch {
 
 static void kick(struct node_prefetch *p)
 {
-	event_active(p->kick, EV_TIMEOUT, 0);
+	/* By a timer: what event_active() adds runs before the loop looks for input again. */
+	static const struct timeval now;
+	event_add(p->kick, &now);
 }
 
 static void tell(struct node_prefetch *p)
@@ -276,6 +278,9 @@ static void fill(struct node_prefetch *p)
 			p->busy++;
 			p->missing++;
 			node_fetch(&slot->fetch, p->sources, &chunk, priority, on_fetched, slot);
+			/* One that a pool here had at once: it took the time of many looks. */
+			if (!slot->busy && (looked += BATCH / 16) >= BATCH)
+				return;
 		}
 	}
 }

@@ -24,6 +24,7 @@ static const char full[] = "origin http://10.0.0.1:8080\n"
 			   "state-dir /run/snowboot\n"
 			   "nbd-socket /run/nbd.sock\n"
 			   "boot-files yes\n"
+			   "pool /var/cache/snowboot\n"
 			   "trace /run/reads\n";
 
 static void there_and_back(void **state)

@@ -75,6 +75,31 @@ static void completes(void **state)
 	origin_up(&origin);
 }
 
+/* The origin's objects lie as those of a pool do: then nobody is asked for them, but for the one
+ * that is rotten. */
+static void shares_a_pool(void **state)
+{
+	struct client c;
+	(void)state;
+	client_init(&c, &origin);
+	c.config.complete = true;
+	c.config.pool = fixture_path(origin.dir, "pool");
+	test_shell("mkdir '%s' && cp -r '%s/v1/objects' '%s'", c.config.pool, origin.dir,
+		c.config.pool);
+	test_shell("f=$(find '%s/objects' -size +500k | head -n 1) && printf x | dd of=\"$f\" "
+		   "bs=1 seek=300000 conv=notrunc status=none",
+		c.config.pool);
+	client_start(&c);
+	wait_ready(&c);
+	for (int i = 0; i < 100 && strcmp(fake_swarm_log.step, "complete") != 0; i++)
+		run_for(&origin, 50);
+	assert_string_equal(fake_swarm_log.step, "complete");
+	assert_int_equal(origin.object_requests, 1);
+	client_connect(&c);
+	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_done(&c);
+}
+
 static void stops_when_the_cache_is_full(void **state)
 {
 	struct client c;
@@ -199,6 +224,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		CASE(fetches_the_profile),
 		CASE(completes),
+		CASE(shares_a_pool),
 		CASE(stops_when_the_cache_is_full),
 		CASE(boots_from_its_disk),
 		CASE(remembers_what_is_private),
