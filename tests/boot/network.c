@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A network root under systems that look after the network themselves, behind NixOS's firewall:
+ * network CASE. `vlan` is a node behind a VLAN that nothing else is on, `ram` one that ends once
+ * all is in memory. WHO-own is a node with an interface of its own, WHO-shared one that shares the
+ * machine's card; WHO is systemd-networkd, dhcpcd or NetworkManager. In each the service is started
+ * again and the link goes away for a while, and what was never read before is read all the time.
+ */
+#include "netroot_guest.h"
+
+#include "base/path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MEMORY_MIB 768
+/* How long the link is away; NETWORK_AWAY_S says otherwise, as ten minutes. */
+#define AWAY_S 90
+#define AWAY_SHARED_S 25
+#define ANSWER_MS 120000
+#define NODE_PORT "8470"
+
+struct network_case {
+	const char *name, *fixture, *service;
+	bool shared;
+	int (*run)(struct lab *lab, struct err *err); /* NULL: survive() */
+};
+
+/* Stage 1 shows "snowboot: address 10.77.0.157/24 on eth0, the node's own". */
+static int find_address(struct lab_client *client, bool shared, char ret[64], struct err *err)
+{
+	AUTO_FREE char *command = path_printf(err,
+		"sed -n 's|.*snowboot: address \\([0-9.]*\\)/[0-9]* on eth0, %s.*|\\1|p' '%s'",
+		shared ? "shared" : "the node", client->transcript);
+	AUTO_FREE char *output = NULL;
+	if (command == NULL || lab_run(command, &output, err) < 0)
+		return -1;
+	size_t len = strcspn(output, "\n");
+	if (len == 0 || len > 63)
+		return err_raise(err, ERR_NOT_FOUND, "the node got no address that is %s",
+			shared ? "shared" : "its own");
+	memcpy(ret, output, len);
+	ret[len] = '\0';
+	return 0;
+}
+
+/* Files that no boot has read: from the cache and the node, not from memory. */
+static int reads(struct lab_client *client, const char *what, struct err *err)
+{
+	AUTO_FREE char *command = path_printf(err,
+		"echo 3 > /proc/sys/vm/drop_caches; timeout 100 bash -c "
+		"'cat $(readlink -f /run/current-system/sw)/bin/%s | cksum'",
+		what);
+	AUTO_FREE char *output = NULL;
+	if (command == NULL)
+		return -1;
+	return shell_must(vm_console(client->vm), command, ANSWER_MS, &output, err);
+}
+
+static int run_in_guest(struct lab_client *client, const char *command, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	return shell_must(vm_console(client->vm), command, ANSWER_MS, &output, err);
+}
+
+/* The firewall is what it is on NixOS: nginx is not to be had from outside. */
+static int check_firewall(struct lab_client *client, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	return shell_must(vm_console(client->vm),
+		"systemctl is-active firewall && iptables-nft -S nixos-fw | grep -c "
+		"nixos-fw-log-refuse",
+		ANSWER_MS, &output, err);
+}
+
+/* A neighbour asks the node, from outside. */
+static int ask_node(const char *address, bool answers, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	AUTO_FREE char *command = path_printf(err,
+		"curl -sS -m 5 http://%s:" NODE_PORT
+		"/metrics 2>&1 | grep -c ^snowboot_node_ || true",
+		address);
+	if (command == NULL || lab_run(command, &output, err) < 0)
+		return -1;
+	if ((strtol(output, NULL, 10) > 0) == answers)
+		return 0;
+	return err_raise(err, ERR_IO,
+		answers ? "the node at %s does not answer a neighbour"
+			: "the firewall of %s lets a neighbour in",
+		address);
+}
+
+static int set_link(struct lab_client *client, bool up, struct err *err)
+{
+	return qmp_execute(vm_qmp(client->vm), "set_link",
+		json_pack("{s:s, s:b}", "name", "net0", "up", up), 10000, NULL, err);
+}
+
+static unsigned away_ms(bool shared)
+{
+	const char *seconds = getenv("NETWORK_AWAY_S");
+	if (seconds != NULL)
+		return 1000 * (unsigned)strtoul(seconds, NULL, 10);
+	return 1000 * (shared ? AWAY_SHARED_S : AWAY_S);
+}
+
+/* Pulls the cable while something is read that is not there yet. */
+static int pull_cable(struct lab *lab, struct lab_client *client, bool shared, struct err *err)
+{
+	unsigned ms = away_ms(shared);
+	if (set_link(client, false, err) < 0 ||
+		run_in_guest(client,
+			"echo 3 > /proc/sys/vm/drop_caches; (cat "
+			"$(readlink -f /run/current-system/sw)/bin/git | cksum > "
+			"/run/read-away; echo done >> /run/read-away) &",
+			err) < 0 ||
+		netroot_wait(client, ms, err) < 0 || set_link(client, true, err) < 0)
+		return -1;
+	lab_step(lab, "the link was away for %u s", ms / 1000);
+	return run_in_guest(client,
+		"for i in $(seq 90); do grep -q done /run/read-away && break; sleep 1; done; "
+		"grep done /run/read-away",
+		err);
+}
+
+static int survive(struct lab *lab, const struct network_case *test, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture(test->fixture);
+	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
+	const struct machine m = {.memory_mib = MEMORY_MIB,
+		.nics = {{.mac = "52:54:00:5b:02:01", .rom = NIC_ROM_IPXE, .boot = true}}};
+	char address[64];
+	AUTO_FREE char *restart = path_printf(err, "systemctl restart %s", test->service);
+	if (restart == NULL ||
+		netroot_serve(lab, system, test->shared ? "snowboot.net=shared" : NULL, err) < 0 ||
+		lab_client_start(lab, test->name, &m, &client, err) < 0 ||
+		netroot_expect_running(&client, err) < 0)
+		return -1;
+	lab_step(lab, "running");
+	if (find_address(&client, test->shared, address, err) < 0 ||
+		check_firewall(&client, err) < 0 || ask_node(address, !test->shared, err) < 0)
+		return -1;
+	lab_step(lab,
+		test->shared ? "the firewall keeps a neighbour out"
+			     : "a neighbour is answered, whatever the firewall says");
+	for (int i = 0; i < 3; i++)
+		if (run_in_guest(&client, restart, err) < 0 ||
+			reads(&client,
+				i == 0           ? "python3.11"
+					: i == 1 ? "perl"
+						 : "vim.tiny",
+				err) < 0)
+			return err_prefix(err, "after '%s'", restart);
+	lab_step(lab, "%s was started again three times", test->service);
+	if (pull_cable(lab, &client, test->shared, err) < 0 ||
+		netroot_clean_log(vm_console(client.vm), err) < 0)
+		return -1;
+	lab_step(lab, "what was being read came when the link was back");
+	if (guest_is_running(vm_console(client.vm), err) < 0 || netroot_poweroff(&client, err) < 0)
+		return -1;
+	lab_step(lab, "switched off in order");
+	return 0;
+}
+
+/* The VLAN's far end: an address, a DHCP server, and the way to the origin. */
+static int make_vlan(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	AUTO_FREE char *command = path_printf(err,
+		"'%s/vlan.py' " LAB_BRIDGE " 5 vlan5 > '%s/vlan' 2>&1 & "
+		"for i in $(seq 100); do grep -q ready '%s/vlan' && break; sleep 0.1; done; "
+		"ip link set vlan5 address $(cat /sys/class/net/" LAB_BRIDGE "/address) && "
+		"ip addr add 10.78.0.1/24 dev vlan5 && ip link set vlan5 up && "
+		"(exec dnsmasq -k --conf-file=/dev/null --port=0 --user=root --pid-file= "
+		"--dhcp-leasefile='%s/vlan-leases' --interface=vlan5 --bind-interfaces "
+		"--dhcp-range=10.78.0.50,10.78.0.90,255.255.255.0,1h > '%s/vlan-dhcp' 2>&1 &)",
+		TEST_DIR, lab->dir, lab->dir, lab->dir, lab->dir);
+	return command != NULL ? lab_run(command, &output, err) : -1;
+}
+
+/* The firmware boots beside the VLAN; the root lies behind it. */
+static int behind_vlan(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture("systemd");
+	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
+	/* A card that fills in its own checksums: vlan.py does not. */
+	const struct machine m = {.memory_mib = MEMORY_MIB,
+		.nics = {{.model = "e1000",
+			.mac = "52:54:00:5b:02:02",
+			.rom = NIC_ROM_IPXE,
+			.boot = true}}};
+	char address[64];
+	if (make_vlan(lab, err) < 0 || netroot_serve(lab, system, "snowboot.vlan=5", err) < 0 ||
+		lab_client_start(lab, "vlan", &m, &client, err) < 0 ||
+		netroot_expect_running(&client, err) < 0 ||
+		find_address(&client, false, address, err) < 0)
+		return -1;
+	if (strncmp(address, "10.78.0.", 8) != 0)
+		return err_raise(
+			err, ERR_IO, "the node has the address %s, not one of the VLAN", address);
+	lab_step(lab, "running behind a VLAN, the node is %s", address);
+	if (ask_node(address, true, err) < 0 || reads(&client, "git", err) < 0)
+		return -1;
+	return netroot_poweroff(&client, err);
+}
+
+/* All of the image in memory, then neither node nor origin is needed. */
+static int in_ram(struct lab *lab, struct err *err)
+{
+	AUTO_FREE char *system = lab_fixture("nixos-init");
+	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
+	const struct machine m = {.memory_mib = 1536,
+		.nics = {{.mac = "52:54:00:5b:02:03", .rom = NIC_ROM_IPXE, .boot = true}}};
+	if (netroot_serve(lab, system, "snowboot.root=ram", err) < 0 ||
+		lab_client_start(lab, "ram", &m, &client, err) < 0 ||
+		netroot_expect_running(&client, err) < 0 || lab_kill_server(lab, err) < 0)
+		return -1;
+	lab_step(lab, "running, and the origin is gone");
+	struct console *c = vm_console(client.vm);
+	if (run_in_guest(&client,
+		    "! grep -qa '^@snowboot' /proc/[0-9]*/cmdline && ! test -e /sys/block/nbd0/pid "
+		    "&& "
+		    "losetup | grep -q image.squashfs",
+		    err) < 0 ||
+		guest_content(c, system, err) < 0)
+		return -1;
+	lab_step(lab, "no node, no device, and every path's content right for Nix");
+	return netroot_poweroff(&client, err);
+}
+
+static const struct network_case cases[] = {
+	{"networkd-own", "networkd", "systemd-networkd", false, NULL},
+	{"networkd-shared", "networkd", "systemd-networkd", true, NULL},
+	{"dhcpcd-own", "dhcpcd", "dhcpcd", false, NULL},
+	{"dhcpcd-shared", "dhcpcd", "dhcpcd", true, NULL},
+	{"manager-own", "manager", "NetworkManager", false, NULL},
+	{"manager-shared", "manager", "NetworkManager", true, NULL},
+	{"vlan", .run = behind_vlan},
+	{"ram", .run = in_ram},
+};
+
+static int run_one(struct lab *lab, const struct network_case *test, struct err *err)
+{
+	return test->run != NULL ? test->run(lab, err) : survive(lab, test, err);
+}
+
+static int run_case(const struct network_case *test)
+{
+	struct err err = ERR_INIT;
+	AUTO_LAB lab = {.tap_fd = -1, .turn_fd = -1};
+	AUTO_FREE char *name = path_printf(&err, "network-%s", test->name);
+	if (name == NULL || lab_open(&lab, name, &err) < 0 || run_one(&lab, test, &err) < 0) {
+		fprintf(stderr, "FAILED: %s\n", err.msg);
+		printf("logs are in %s\n", lab.dir != NULL ? lab.dir : "nowhere");
+		return 1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(cases); i++)
+		if (strcmp(cases[i].name, argv[1]) == 0)
+			return run_case(&cases[i]);
+	fprintf(stderr, "usage: network CASE, where CASE is one of:");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		fprintf(stderr, " %s", cases[i].name);
+	fprintf(stderr, "\n");
+	return 2;
+}
