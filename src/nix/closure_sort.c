@@ -65,8 +65,9 @@ static int sorter_init(struct sorter *s, struct closure *closure, struct err *er
 	for (size_t i = 0; i < n; i++)
 		s->rank[s->by_name[i]] = i;
 	for (size_t i = 0; i < n; i++)
-		qsort_r(closure->items[i].refs, closure->items[i].ref_count, sizeof(size_t),
-			compare_keys, s->rank);
+		if (closure->items[i].ref_count > 0) /* else refs may be NULL */
+			qsort_r(closure->items[i].refs, closure->items[i].ref_count, sizeof(size_t),
+				compare_keys, s->rank);
 	return 0;
 }
 

@@ -83,8 +83,8 @@ static int put_machine(const json_t *m, struct buf *out, struct err *err)
 	else
 		snprintf(step, sizeof(step), "%.20s", text_of(m, "step"));
 	return buf_printf(out, err,
-		"%-16s %-22.22s %-16s %9s %9s/s %9s %9s %9s %9s %5" PRIu64 " %6" PRIu64 " %6" PRIu64
-		" %6" PRIu64 " %6" PRIu64 "%s\n",
+		"%-16s %-22.22s %-16s %10s %9s/s %9s %9s %9s %9s %5" PRIu64 " %6" PRIu64
+		" %6" PRIu64 " %6" PRIu64 " %6" PRIu64 "%s\n",
 		address[0] != '\0' ? address : text_of(m, "mac"), short_name(text_of(m, "system")),
 		step, amount_seconds(number(m, "seconds"), amounts[0]),
 		size_of(m, "rate", amounts[1]), size_of(bytes, "memory", amounts[2]),
@@ -101,9 +101,9 @@ static int put_machines(const json_t *machines, struct buf *out, struct err *err
 	if (json_array_size(machines) == 0)
 		return buf_put_str(out, "\nNo machine was seen yet.\n", err);
 	if (buf_printf(out, err,
-		    "\n%-16s %-22s %-16s %9s %11s %9s %9s %9s %9s %5s %6s %6s %6s %6s\n", "MACHINE",
-		    "SYSTEM", "STEP", "TIME", "RATE", "MEMORY", "DISK", "PEER", "ORIGIN", "PEERS",
-		    "HEDGES", "REDIR", "WAITS", "EVICT") < 0)
+		    "\n%-16s %-22s %-16s %10s %11s %9s %9s %9s %9s %5s %6s %6s %6s %6s\n",
+		    "MACHINE", "SYSTEM", "STEP", "TIME", "RATE", "MEMORY", "DISK", "PEER", "ORIGIN",
+		    "PEERS", "HEDGES", "REDIR", "WAITS", "EVICT") < 0)
 		return -1;
 	json_array_foreach(machines, i, m) if (put_machine(m, out, err) < 0) return -1;
 	return 0;

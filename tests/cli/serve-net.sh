@@ -183,6 +183,7 @@ start copy --root copy --append quiet "$system"
 check_equal "the copy's manifest" "$(field "$(get "$url/v1/manifests/default")" system)" "$system"
 stop "$server"
 start ram --root ram "$system"
+get "$url/boot/default/netboot.ipxe" >/dev/null # the manifest, too, waits for the boot to be made
 check_equal "status of a manifest" "$(code "$url/v1/manifests/default")" 404
 check_equal "status of an object" "$(code "$url/v1/objects/${catalog:0:2}/$catalog")" 404
 check_equal "status of a link" "$(code "$url/v1/link")" 404

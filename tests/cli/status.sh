@@ -45,7 +45,7 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || fail "the server does not start: $(cat "$tmp/err")"
 check_ok "$snowboot" status "$url"
-check_stdout "^Origin at $url, snowboot [0-9.]+, up [0-9.]+ s\$"
+check_stdout "^Origin at $url, snowboot [0-9.]+, up [0-9a-z. ]+ s\$"
 check_stdout '^No machine was seen yet\.$'
 check_fails 1 "snowboot: '$url': no machine '10.0.0.1' was seen here" "$snowboot" status "$url" --timeline 10.0.0.1
 
@@ -56,7 +56,7 @@ check_ok "$snowboot" status "${url#http://}"
 check_stdout '^  snowboot-scripted-26\.05\.fixture \(default\), ready, issue 1 until 20[0-9]{2}-[0-9]{2}-[0-9]{2}, kernel [0-9.]+ MB, initrd [0-9.]+ MB, image [0-9.]+ MB$'
 check_stdout '^  sent: boot files [0-9.]+ MB, objects 0, chunks 0$'
 check_stdout '^  swarm: 0 members, 0 chunks sent, 0 requests sent on to a peer, 0 asked again, control 0$'
-check_stdout '^127\.0\.0\.1 +snowboot-scripted-26\.0 +initrd +[0-9.]+ s +0/s +0 +0 +0 +0 +0 +0 +0 +0 +0  \(no link\)$'
+check_stdout '^127\.0\.0\.1 +snowboot-scripted-26\.0 +initrd +[0-9a-z. ]+ s +0/s +0 +0 +0 +0 +0 +0 +0 +0 +0  \(no link\)$'
 
 check_ok "$snowboot" status "$url" --json
 sent=$(stat -c %s "$tmp/netboot.ipxe" "$tmp/bzImage" "$tmp/initrd" | awk '{sum += $1} END {print sum}')

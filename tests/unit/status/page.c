@@ -26,9 +26,10 @@ static void origin(void **state)
 		"  a-1 (default), failed: no kernel\n"
 		"  sent: boot files 0, objects 0, chunks 0\n"
 		"\n"
-		"MACHINE          SYSTEM                 STEP                  TIME        RATE    "
+		"MACHINE          SYSTEM                 STEP                   TIME        RATE   "
+		" "
 		"MEMORY      DISK      PEER    ORIGIN PEERS HEDGES  REDIR  WAITS  EVICT\n"
-		"10.0.0.7         b                      kernel 42 %          3.0 s    1.5 MB/s   "
+		"10.0.0.7         b                      kernel 42 %           3.0 s    1.5 MB/s   "
 		"      0         0    2.0 kB         0     0      4      0      0      0\n");
 }
 
