@@ -200,7 +200,8 @@ static int start_readers(struct console *c, unsigned seconds, struct err *err)
 		"xargs cat < /tmp/list | sha256sum\n"
 		"done\n"
 		"EOF\n"
-		"sh /tmp/blocks %u > /tmp/blocks.out 2>&1 & sh /tmp/files %u > /tmp/files.out 2>&1 "
+		"bash /tmp/blocks %u > /tmp/blocks.out 2>&1 & bash /tmp/files %u > /tmp/files.out "
+		"2>&1 "
 		"&",
 		seconds, seconds);
 	return command == NULL ? -1 : shell_must(c, command, LONG_MS, NULL, err);
