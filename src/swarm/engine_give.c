@@ -12,7 +12,7 @@
 
 #define GIVES_MAX 4096 /* at once, in all */
 #define GIVES_LINK 1024
-#define GIVES_BUSY 8 /* with so many under way we count as busy */
+#define GIVES_BUSY 4 /* with so many under way we count as busy */
 #define BUSY_MS 100
 
 static void fail(struct engine_link *link, uint32_t id, enum fail_reason reason)

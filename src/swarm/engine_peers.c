@@ -255,7 +255,9 @@ static void send_hello(struct engine_link *link)
 	struct engine *engine = link->engine;
 	struct message hello = {.type = MESSAGE_HELLO, .hello = {.member = engine->params.self}};
 	memcpy(hello.hello.token, engine->token, sizeof(hello.hello.token));
-	engine->ops->inventory(hello.hello.member.inventory, engine->data);
+	/* A tracker publishes inventories as far as they are news; without one, peers tell them. */
+	if (!engine->has_token)
+		engine->ops->inventory(hello.hello.member.inventory, engine->data);
 	engine_send(link, &hello);
 }
 
@@ -444,7 +446,7 @@ static void close_idle(struct engine *engine)
 
 static bool is_suspect(const struct peer *peer)
 {
-	return peer->banned || peer->unreachable_us != 0 || peer->failures >= SUSPECT_FAILURES;
+	return peer->banned || peer->failures >= SUSPECT_FAILURES;
 }
 
 static void beat(struct engine *engine)

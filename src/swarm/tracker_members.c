@@ -204,7 +204,7 @@ static void suspect(struct tracker_link *by, const struct node_id *id, uint64_t 
 	struct tracker *tracker = by->tracker;
 	if (tracker->suspected_len * SUSPECT_SHARE >= tracker->members_len)
 		return;
-	bool enough = link->suspect[0] != 0 || tracker->members_len <= 2;
+	bool enough = link->suspect[0] != 0;
 	link->suspect[link->suspect[0] != 0] = by->who;
 	if (!enough)
 		return;
