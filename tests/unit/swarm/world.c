@@ -168,9 +168,19 @@ static void make_trace(struct world *world)
 	}
 }
 
+/* Picks exactly *left of the nodes from number i on, at random. */
+static bool chosen(struct world *world, unsigned *left, unsigned i)
+{
+	bool yes = world_random(&world->random) % (world->params.nodes - i) < *left;
+	*left -= yes;
+	return yes;
+}
+
 static void make_nodes(struct world *world)
 {
 	const struct world_params *params = &world->params;
+	unsigned kills = params->nodes * params->kill_percent / 100;
+	unsigned faults = params->nodes * params->fault_percent / 100;
 	world->nodes = calloc(params->nodes, sizeof(*world->nodes));
 	assert(world->nodes != NULL);
 	for (unsigned i = 0; i < params->nodes; i++) {
@@ -182,11 +192,11 @@ static void make_nodes(struct world *world)
 			.die_at = UINT32_MAX,
 			.held = calloc(params->chunks, 1)};
 		assert(host->held != NULL);
-		if (world_random(&world->random) % 100 < params->kill_percent)
+		if (chosen(world, &kills, i))
 			host->die_at = params->chunks / 5 +
 				(unsigned)(world_random(&world->random) %
 					(params->chunks * 3 / 5 + 1));
-		if (world_random(&world->random) % 100 < params->fault_percent)
+		if (chosen(world, &faults, i))
 			host->fault = params->fault;
 		host->walled = world_random(&world->random) % 100 < params->walled_percent;
 		if (host->fault == FAULT_SLOW)
