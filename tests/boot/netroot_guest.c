@@ -218,7 +218,9 @@ int netroot_kill_nodes(struct console *c, unsigned times, long long *ret_stall_m
 		shell_must(c, kills, LONG_MS, &output, err) < 0)
 		return -1;
 	unsigned digests;
-	if (sscanf(output, "max %lld\n%u", ret_stall_ms, &digests) != 2 || digests != 1)
+	const char *said = strstr(output, "max "); /* the shell tells first which jobs are done */
+	if (said == NULL || sscanf(said, "max %lld\n%u", ret_stall_ms, &digests) != 2 ||
+		digests != 1)
 		return err_raise(err, ERR_CORRUPT, "the readers say '%s'", output);
 	return 0;
 }
