@@ -42,7 +42,8 @@ int vec_grow(void **items, size_t *cap, size_t len, size_t size, struct err *err
 	} while (0)
 
 #define VEC_FOREACH(it, vec) \
-	for (__typeof__((vec)->items + 0) it = (vec)->items; it != (vec)->items + (vec)->len; it++)
+	for (__typeof__((vec)->items + 0) it = (vec)->items; \
+		it != NULL && it != (vec)->items + (vec)->len; it++)
 
 /* A vector of strings that it owns. */
 struct strvec {
