@@ -30,5 +30,7 @@ check_equal 'options' "$(complete_words snowboot completion --)" '--help --json 
 # Every command of the table can be completed, and nothing else.
 from_help=$("$snowboot" --help | sed -n 's/^  \([a-z]\+\) .*/\1/p' | sort -u | paste -sd' ')
 check_equal 'commands' "$(complete_words snowboot '' | tr ' ' '\n' | grep -v '^--' | paste -sd' ')" "$from_help"
-"$snowboot" completion fish | grep -q "complete -c snowboot .* -a completion" || fail 'fish lacks a command'
-"$snowboot" completion zsh | grep -q bashcompinit || fail 'zsh lacks its head'
+"$snowboot" completion fish >"$tmp/fish"
+grep -q "complete -c snowboot .* -a completion" "$tmp/fish" || fail 'fish lacks a command'
+"$snowboot" completion zsh >"$tmp/zsh"
+grep -q bashcompinit "$tmp/zsh" || fail 'zsh lacks its head'

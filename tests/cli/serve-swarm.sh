@@ -123,6 +123,7 @@ END
 
 ### The server ends with a node connected, at once; what it learnt is there when it comes back.
 port=${url##*:}
+get "$url/v1/profiles/$catalog" >"$tmp/profile" # whole now: what is touched after the start does not count
 begin=$SECONDS
 stop "$server"
 [ $((SECONDS - begin)) -lt 5 ] || fail "the server took $((SECONDS - begin)) s to end"
@@ -206,6 +207,11 @@ get "$url/boot/default/netboot.ipxe" >"$tmp/script"
 peer=$(sed -n 's|^kernel \(http://[^/]*\)/boot/.* \|\| kernel /boot/.* \|\| goto failed$|\1|p' "$tmp/script")
 [ -n "$peer" ] || fail "no peer is named: $(cat "$tmp/script")"
 grep -qx "initrd $peer/boot/$name/initrd || initrd /boot/$name/initrd || goto failed" "$tmp/script" || fail "script: $(cat "$tmp/script")"
+# The node fetches them beside all else; until then it has none, and the script's second choice counts.
+for _ in $(seq 100); do
+	if get -o /dev/null "$peer/boot/$name/bzImage" && get -o /dev/null "$peer/boot/$name/initrd"; then break; fi 2>/dev/null
+	sleep 0.1
+done
 for file in bzImage initrd; do get "$peer/boot/$name/$file" | cmp - <(get "$url/boot/$name/$file"); done
 leave_nodes 1
 get "$url/boot/default/netboot.ipxe" >"$tmp/script"
