@@ -157,10 +157,12 @@ int netroot_processes(struct console *c, struct err *err)
 	AUTO_FREE char *output = NULL;
 	if (shell_must(c,
 		    "for n in @snowboot-supervisor @snowboot-node; do p=$(pgrep -f ^$n); "
-		    "echo $p | wc -w; cat /proc/$p/oom_score_adj; done",
+		    "echo $(echo $p | wc -w) "
+		    "$(for i in $p; do cat /proc/$i/oom_score_adj; done | sort -u); done",
 		    SHORT_MS, &output, err) < 0)
 		return -1;
-	if (strcmp(output, "1\n-1000\n1\n-1000") == 0)
+	/* A cache disk has a helper of its own, which is a node that was forked. */
+	if (strcmp(output, "1 -1000\n1 -1000") == 0 || strcmp(output, "1 -1000\n2 -1000") == 0)
 		return 0;
 	return err_raise(err, ERR_IO, "supervisor and node, with their OOM scores: '%s'", output);
 }
