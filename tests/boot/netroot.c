@@ -18,6 +18,7 @@
 #include <string.h>
 
 #define MEMORY_MIB 768
+#define COMPLETE_MIB 2048 /* a quarter of it is the cache, and holds all of the image */
 #define OUTAGE_MS 20000
 
 static struct machine diskless(const char *mac)
@@ -180,9 +181,10 @@ static int swarm(struct lab *lab, struct err *err)
 {
 	AUTO_FREE char *system = lab_fixture("scripted");
 	AUTO_LAB_CLIENT one = LAB_CLIENT_INIT, two = LAB_CLIENT_INIT, three = LAB_CLIENT_INIT;
-	const struct machine first = diskless("52:54:00:5b:01:11"),
-			     second = diskless("52:54:00:5b:01:12"),
+	struct machine first = diskless("52:54:00:5b:01:11");
+	const struct machine second = diskless("52:54:00:5b:01:12"),
 			     third = diskless("52:54:00:5b:01:13");
+	first.memory_mib = COMPLETE_MIB;
 	long long by_first, by_second;
 	if (netroot_serve(lab, system, "snowboot.complete=yes", err) < 0 ||
 		fetched_by_boot(lab, "first", &first, &one, &by_first, err) < 0 ||
