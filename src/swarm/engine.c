@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define LEASES_MAX 4096
+#define HOLLOW_MAX 64 /* look-asides for nothing until an inventory is not believed */
 #define HOUSEKEEPING_US 100000
 #define TIMEOUTS_US 5000  /* deadlines are looked at no more often */
 #define TOUCHES_MAX 65536 /* that wait to be reported */
@@ -159,10 +160,24 @@ void *engine_link_user(const struct engine_link *link)
 static void received_part(struct engine_link *link, const struct message *message)
 {
 	struct attempt *attempt = engine_attempt_find(link, message->part.id);
-	if (attempt == NULL)
+	if (attempt == NULL) {
 		link->engine->stat.wasted_bytes += message->part.len;
-	else
-		engine_part(attempt, message->part.off, message->part.bytes, message->part.len);
+		return;
+	}
+	link->peer->hollow = 0;
+	engine_part(attempt, message->part.off, message->part.bytes, message->part.len);
+}
+
+/*
+ * An inventory has one bit for all chunks of a bucket, so to miss is no lie. But so often in a row
+ * says that it is worth nothing, and asking costs; the next one that is announced counts again.
+ */
+static void engine_hollow(struct peer *peer, struct engine *engine)
+{
+	if (++peer->hollow < HOLLOW_MAX)
+		return;
+	peer->hollow = 0;
+	engine_inventory_forget(engine, peer);
 }
 
 static void received_answer(struct engine_link *link, const struct message *message)
@@ -172,6 +187,9 @@ static void received_answer(struct engine_link *link, const struct message *mess
 	struct attempt *attempt = engine_attempt_find(link, id);
 	if (attempt == NULL)
 		return;
+	if (!ask && message->fail.reason == FAIL_NOT_HELD &&
+		(attempt->flags & (REQUEST_ONLY_HELD | REQUEST_NAMED)) == REQUEST_ONLY_HELD)
+		engine_hollow(link->peer, link->engine);
 	if (ask)
 		engine_ask(attempt, message);
 	else

@@ -30,6 +30,7 @@ struct peer {
 	struct engine_link *link; /* for our requests, maybe still being dialled; or NULL */
 	uint64_t quarantine_us;   /* not used before */
 	unsigned failures;        /* in a row */
+	unsigned hollow;          /* look-asides in a row for which it had nothing */
 	unsigned corrupt;         /* chunks that were not what they should be */
 	uint64_t unreachable_us;  /* when dialling it failed last; 0: never since it worked */
 };
@@ -167,6 +168,8 @@ struct engine {
 /* engine_peers.c */
 struct peer *engine_peer_find(struct engine *engine, const struct node_id *id);
 struct peer *engine_peer_get(struct engine *engine, const struct node_id *id); /* or NULL: memory */
+/* What it announced is not looked at until it announces again. */
+void engine_inventory_forget(struct engine *engine, struct peer *peer);
 bool engine_is_self(const struct engine *engine, const struct peer *peer);
 /* May be asked now. */
 bool engine_usable(const struct engine *engine, const struct peer *peer);

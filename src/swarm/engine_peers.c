@@ -102,6 +102,13 @@ void engine_set_member(struct engine *engine, const struct member *member, bool 
 	engine->homes_stale = true;
 }
 
+void engine_inventory_forget(struct engine *engine, struct peer *peer)
+{
+	if (peer->is_member)
+		engine->inventories -= has_inventory(&peer->member);
+	memset(peer->member.inventory, 0, INVENTORY_SIZE);
+}
+
 void engine_unset_member(struct engine *engine, const struct node_id *id)
 {
 	struct peer *peer = engine_peer_find(engine, id);
