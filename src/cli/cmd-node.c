@@ -23,8 +23,8 @@
 #define MEMORY_DEFAULT (256ull << 20)      /* bytes */
 
 static const struct cli_option options[] = {
-	{0, "origin", "URL", "where the system comes from; may be repeated, in order of preference",
-		NULL},
+	{0, "origin", "[SITE=]URL",
+		"where the system comes from; may be repeated, in order of preference", NULL},
 	{0, "name", "NAME", "the system to serve, as the origin calls it (none: only share)", NULL},
 	{0, "key", "KEY", "public key that its manifest must be signed by, or a file with it",
 		"@file"},
@@ -182,7 +182,7 @@ static int configure(const struct cli_args *args, struct node_config *config, st
 	config->peers = config->peers && !cli_flag(args, "no-peers");
 	config->complete = config->complete || cli_flag(args, "complete");
 	config->boot_files = config->boot_files || cli_flag(args, "boot-files");
-	return 0;
+	return node_config_rank_origins(config, err);
 }
 
 static void print_ready(const struct session *s)

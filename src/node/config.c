@@ -230,3 +230,38 @@ int node_config_encode(const struct node_config *config, struct buf *out, struct
 			return -1;
 	return 0;
 }
+
+/* The URL of "SITE=URL" or "URL". */
+static const char *origin_url(const char *origin)
+{
+	const char *equals = strstr(origin, "=http");
+	return equals != NULL && memchr(origin, '/', (size_t)(equals - origin)) == NULL ? equals + 1
+											: origin;
+}
+
+/* 0: of our site, 1: of none, 2: of another. */
+static int origin_rank(const char *origin, const char *site)
+{
+	const char *url = origin_url(origin);
+	size_t len = (size_t)(url - origin);
+	if (len == 0)
+		return 1;
+	return len - 1 == strlen(site) && memcmp(origin, site, len - 1) == 0 ? 0 : 2;
+}
+
+int node_config_rank_origins(struct node_config *config, struct err *err)
+{
+	AUTO_STRVEC ranked = {0};
+	for (int rank = 0; rank <= 2; rank++) {
+		for (size_t i = 0; i < config->origins.len; i++) {
+			const char *origin = config->origins.items[i];
+			if (origin_rank(origin, config->site) == rank &&
+				strvec_push(&ranked, origin_url(origin), err) < 0)
+				return -1;
+		}
+	}
+	strvec_done(&config->origins);
+	config->origins = ranked;
+	ranked = (struct strvec){0};
+	return 0;
+}

@@ -17,7 +17,7 @@ struct event_base;
 struct node;
 
 struct node_config {
-	struct strvec origins; /* http://HOST:PORT */
+	struct strvec origins; /* http://HOST:PORT, or SITE=http://HOST:PORT until they are ranked */
 	char *name;            /* manifest to boot; NULL: only share (a site cache) */
 	public_keys keys;
 	struct cache_params cache;
@@ -45,6 +45,11 @@ void node_config_done(struct node_config *config);
  * docs/formats/node.md. ERR_CORRUPT names the line. */
 int node_config_decode(const char *text, size_t len, struct node_config *ret, struct err *err);
 int node_config_encode(const struct node_config *config, struct buf *out, struct err *err);
+/*
+ * Puts the origins of our own site first, then those of no site, then the others, each in the order
+ * in which they stood, and takes the sites off. To be called once the site is known. ERR_NOMEM.
+ */
+int node_config_rank_origins(struct node_config *config, struct err *err);
 
 enum node_event {
 	NODE_PROGRESS, /* text: "trees: 1.2 of 3.4 MiB" */

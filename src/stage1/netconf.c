@@ -86,10 +86,12 @@ static int add_origins(struct netconf *conf, const char *list, struct err *err)
 {
 	for (const char *p = list; *p != '\0'; p += strspn(p, ",")) {
 		size_t len = strcspn(p, ",");
-		if (len < 8 || strncmp(p, "http://", 7) != 0)
+		size_t site = strcspn(p, "=/,");
+		const char *url = p[site] == '=' ? p + site + 1 : p;
+		if (p + len - url < 8 || strncmp(url, "http://", 7) != 0)
 			return err_raise(err, ERR_USAGE,
-				"snowboot.origin takes http://ADDRESS[:PORT], not '%.*s'", (int)len,
-				p);
+				"snowboot.origin takes [SITE=]http://ADDRESS[:PORT], not '%.*s'",
+				(int)len, p);
 		AUTO_FREE char *origin = strndup(p, len);
 		if (origin == NULL)
 			return err_oom(err);
@@ -155,6 +157,8 @@ int netconf_apply(struct netconf *conf, const struct cmdline *cmdline, struct er
 			sizeof(conf->node.site) - 1, site);
 	if (site != NULL)
 		memcpy(conf->node.site, site, strlen(site) + 1);
+	if (node_config_rank_origins(&conf->node, err) < 0)
+		return -1;
 	if (peers != NULL)
 		conf->node.peers = cmdline_flag(cmdline, "snowboot.peers");
 	if (cmdline_get(cmdline, "snowboot.complete") != NULL)

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MEMORY_MIB 768
 /* How long the link is away; NETWORK_AWAY_S says otherwise, as ten minutes. */
@@ -168,14 +169,11 @@ static int make_vlan(struct lab *lab, struct err *err)
 {
 	AUTO_FREE char *output = NULL;
 	AUTO_FREE char *command = path_printf(err,
-		"'%s/vlan.py' " LAB_BRIDGE " 5 vlan5 > '%s/vlan' 2>&1 & "
-		"for i in $(seq 100); do grep -q ready '%s/vlan' && break; sleep 0.1; done; "
-		"ip link set vlan5 address $(cat /sys/class/net/" LAB_BRIDGE "/address) && "
-		"ip addr add 10.78.0.1/24 dev vlan5 && ip link set vlan5 up && "
-		"(exec dnsmasq -k --conf-file=/dev/null --port=0 --user=root --pid-file= "
-		"--dhcp-leasefile='%s/vlan-leases' --interface=vlan5 --bind-interfaces "
-		"--dhcp-range=10.78.0.50,10.78.0.90,255.255.255.0,1h > '%s/vlan-dhcp' 2>&1 &)",
-		TEST_DIR, lab->dir, lab->dir, lab->dir, lab->dir);
+		"'%s/vlan.py' " LAB_BRIDGE " 5 vlan5 10.78.0.1/24 "
+		"10.78.0.50,10.78.0.90,255.255.255.0 '%s' %d > '%s/vlan' 2>&1 & "
+		"for i in $(seq 100); do grep -q ready '%s/vlan' && exit 0; sleep 0.1; done; "
+		"cat '%s/vlan'; exit 1",
+		TEST_DIR, lab->dir, (int)getpid(), lab->dir, lab->dir, lab->dir);
 	return command != NULL ? lab_run(command, &output, err) : -1;
 }
 

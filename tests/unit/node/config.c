@@ -51,6 +51,29 @@ static void there_and_back(void **state)
 	assert_string_equal(buf_str(&out, &err), full);
 }
 
+static void origins_by_site(void **state)
+{
+	(void)state;
+	static const char text[] = "origin far=http://10.9.0.1\norigin http://10.0.0.1/a=http://x\n"
+				   "origin hall-2=http://10.2.0.1\norigin hall-2=http://10.2.0.2\n"
+				   "site hall-2\n";
+	static const char *const ranked[] = {"http://10.2.0.1", "http://10.2.0.2",
+		"http://10.0.0.1/a=http://x", "http://10.9.0.1"};
+	AUTO_NODE_CONFIG config = {0};
+	assert_ok(node_config_decode(text, strlen(text), &config, &err));
+	assert_ok(node_config_rank_origins(&config, &err));
+	assert_int_equal(config.origins.len, ARRAY_LEN(ranked));
+	for (size_t i = 0; i < ARRAY_LEN(ranked); i++)
+		assert_string_equal(config.origins.items[i], ranked[i]);
+	/* Without a site of our own, those of none come first. */
+	strvec_done(&config.origins);
+	config.site[0] = '\0';
+	assert_ok(strvec_push(&config.origins, "far=http://10.9.0.1", &err));
+	assert_ok(strvec_push(&config.origins, "http://10.0.0.1", &err));
+	assert_ok(node_config_rank_origins(&config, &err));
+	assert_string_equal(config.origins.items[0], "http://10.0.0.1");
+}
+
 static void nothing_is_the_default(void **state)
 {
 	(void)state;
@@ -109,6 +132,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_and_back),
+		cmocka_unit_test(origins_by_site),
 		cmocka_unit_test(nothing_is_the_default),
 		cmocka_unit_test(wrong_lines_are_named),
 		cmocka_unit_test(what_would_read_back_differently_is_not_written),

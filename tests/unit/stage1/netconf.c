@@ -84,7 +84,7 @@ static void failures(void **state)
 	assert_usage("snowboot.vlan=7x", "snowboot.vlan takes 1 to 4094, not '7x'");
 	assert_usage("snowboot.net=both", "snowboot.net takes own or shared, not 'both'");
 	assert_usage("snowboot.origin=ftp://x",
-		"snowboot.origin takes http://ADDRESS[:PORT], not 'ftp://x'");
+		"snowboot.origin takes [SITE=]http://ADDRESS[:PORT], not 'ftp://x'");
 	assert_usage("snowboot.site=0123456789012345678901234567890123",
 		"snowboot.site takes at most 31 bytes, not '0123456789012345678901234567890123'");
 	struct err err = ERR_INIT;
