@@ -17,8 +17,9 @@ struct event_base;
 struct node;
 
 struct node_config {
-	struct strvec origins; /* http://HOST:PORT, or SITE=http://HOST:PORT until they are ranked */
-	char *name;            /* manifest to boot; NULL: only share (a site cache) */
+	struct strvec
+		origins; /* http://HOST:PORT, or SITE=http://HOST:PORT until they are ranked */
+	char *name;      /* manifest to boot; NULL: only share (a site cache) */
 	public_keys keys;
 	struct cache_params cache;
 	char site[32];

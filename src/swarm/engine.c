@@ -177,7 +177,9 @@ static void engine_hollow(struct peer *peer, struct engine *engine)
 	if (++peer->hollow < HOLLOW_MAX)
 		return;
 	peer->hollow = 0;
-	engine_inventory_forget(engine, peer);
+	if (peer->is_member)
+		engine->inventories -= engine_has_inventory(&peer->member);
+	memset(peer->member.inventory, 0, INVENTORY_SIZE);
 }
 
 static void received_answer(struct engine_link *link, const struct message *message)

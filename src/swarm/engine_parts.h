@@ -13,6 +13,8 @@
 #include "swarm/rendezvous.h"
 #include "swarm/uploads.h"
 
+#include <string.h>
+
 #define PEER_HEADS 1024  /* of the hash table of peers */
 #define FETCH_HEADS 4096 /* of the hash table of fetches */
 #define TRIED_MAX 24     /* sources of one round: homes, look-asides, named ones, origins */
@@ -168,8 +170,11 @@ struct engine {
 /* engine_peers.c */
 struct peer *engine_peer_find(struct engine *engine, const struct node_id *id);
 struct peer *engine_peer_get(struct engine *engine, const struct node_id *id); /* or NULL: memory */
-/* What it announced is not looked at until it announces again. */
-void engine_inventory_forget(struct engine *engine, struct peer *peer);
+static inline bool engine_has_inventory(const struct member *member)
+{
+	static const uint8_t none[INVENTORY_SIZE];
+	return memcmp(member->inventory, none, INVENTORY_SIZE) != 0;
+}
 bool engine_is_self(const struct engine *engine, const struct peer *peer);
 /* May be asked now. */
 bool engine_usable(const struct engine *engine, const struct peer *peer);

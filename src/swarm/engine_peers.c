@@ -77,12 +77,6 @@ bool engine_dialable(const struct engine *engine, const struct peer *peer)
 		peer->unreachable_us == 0 && engine_usable(engine, peer);
 }
 
-static bool has_inventory(const struct member *member)
-{
-	static const uint8_t none[INVENTORY_SIZE];
-	return memcmp(member->inventory, none, INVENTORY_SIZE) != 0;
-}
-
 void engine_set_member(struct engine *engine, const struct member *member, bool older)
 {
 	if (node_id_equal(&member->id, &engine->params.self.id))
@@ -91,22 +85,15 @@ void engine_set_member(struct engine *engine, const struct member *member, bool 
 	if (peer == NULL)
 		return;
 	if (peer->is_member)
-		engine->inventories -= has_inventory(&peer->member);
+		engine->inventories -= engine_has_inventory(&peer->member);
 	else
 		engine->members_len++, peer->older = older;
 	if (!node_address_equal(&peer->member.address, &member->address))
 		peer->quarantine_us = peer->unreachable_us = 0;
 	peer->member = *member;
 	peer->is_member = true;
-	engine->inventories += has_inventory(member);
+	engine->inventories += engine_has_inventory(member);
 	engine->homes_stale = true;
-}
-
-void engine_inventory_forget(struct engine *engine, struct peer *peer)
-{
-	if (peer->is_member)
-		engine->inventories -= has_inventory(&peer->member);
-	memset(peer->member.inventory, 0, INVENTORY_SIZE);
 }
 
 void engine_unset_member(struct engine *engine, const struct node_id *id)
@@ -114,7 +101,7 @@ void engine_unset_member(struct engine *engine, const struct node_id *id)
 	struct peer *peer = engine_peer_find(engine, id);
 	if (peer == NULL || !peer->is_member)
 		return;
-	engine->inventories -= has_inventory(&peer->member);
+	engine->inventories -= engine_has_inventory(&peer->member);
 	engine->members_len--;
 	peer->is_member = false;
 	engine->homes_stale = true;
@@ -371,9 +358,9 @@ int engine_hello(struct engine_link *link, const struct message *message, struct
 	if (!peer->is_member) {
 		peer->member = *member;
 	} else { /* who was found by mDNS was found without one */
-		engine->inventories -= has_inventory(&peer->member);
+		engine->inventories -= engine_has_inventory(&peer->member);
 		memcpy(peer->member.inventory, member->inventory, INVENTORY_SIZE);
-		engine->inventories += has_inventory(member);
+		engine->inventories += engine_has_inventory(member);
 	}
 	if (peer->link == NULL)
 		peer->link = link;
