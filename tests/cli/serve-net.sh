@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # `snowboot serve` with a network root: keys, manifests, objects, what is fetched and what is not, and two servers of one key.
 . "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/server.sh"
 
 system=$(fixture scripted)
 second=$(fixture scripted-2)
@@ -10,33 +11,7 @@ second_name=$(basename "$second")
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
 state=$tmp/state
 
-# end_server PID: kills it if it is still the server and not somebody who got its number.
-end_server() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
-
-# start LOG ARGUMENTS…: runs the server; sets $server (pid) and $url once it listens.
-start() {
-	local log=$1
-	shift
-	: >"$tmp/$log.err"
-	"$snowboot" serve --dhcp off --listen 127.0.0.1:0 "$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
-	server=$!
-	run_at_exit "end_server $server"
-	for _ in $(seq 100); do
-		url=$(sed -n 's|^serving at \(.*\)/$|\1|p' "$tmp/$log.err")
-		[ -z "$url" ] || return 0
-		kill -0 "$server" 2>/dev/null || break
-		sleep 0.1
-	done
-	fail "the server does not start: $(cat "$tmp/$log.err")"
-}
-
-# stop PID: ends a server gracefully.
-stop() {
-	local status=0
-	kill -TERM "$1"
-	wait "$1" || status=$?
-	check_equal "exit status of the server" "$status" 0
-}
+serve_arguments=(--listen 127.0.0.1:0)
 
 get() { curl -fsS --max-time 280 "$@"; }
 code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }

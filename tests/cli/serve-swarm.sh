@@ -3,6 +3,7 @@
 # Nodes against an origin, end to end on one machine: the image's bytes, leases, profiles, the uplink's limit, boot files from
 # a peer, paths that no peer gets, and an origin that ends and comes back.
 . "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/server.sh"
 
 PATH=/usr/bin:$PATH nbdsh --help >/dev/null 2>&1 || skip "nbdsh (libnbd-bin, python3-libnbd) is not installed"
 system=$(fixture scripted)
@@ -10,33 +11,7 @@ name=$(basename "$system")
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
 state=$tmp/state
 
-# end_program PID: kills it if it is still ours and not somebody who got its number.
-end_program() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
-
-# start LOG ARGUMENTS…: runs the server; sets $server (pid) and $url once it listens.
-start() {
-	local log=$1
-	shift
-	: >"$tmp/$log.err"
-	"$snowboot" serve --dhcp off --state "$state" "$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
-	server=$!
-	run_at_exit "end_program $server"
-	for _ in $(seq 100); do
-		url=$(sed -n 's|^serving at \(.*\)/$|\1|p' "$tmp/$log.err")
-		[ -z "$url" ] || return 0
-		kill -0 "$server" 2>/dev/null || break
-		sleep 0.1
-	done
-	fail "the server does not start: $(cat "$tmp/$log.err")"
-}
-
-# stop PID: ends a program gracefully.
-stop() {
-	local status=0
-	kill -TERM "$1"
-	wait "$1" || status=$?
-	check_equal "exit status of $1" "$status" 0
-}
+serve_arguments=(--state "$state")
 
 # node NUMBER ARGUMENTS…: runs a node in $tmp/node.NUMBER; its pid is ${nodes[NUMBER]}. Ready when this returns.
 nodes=()
