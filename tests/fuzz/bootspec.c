@@ -5,13 +5,6 @@
 #include "system/bootspec.h"
 
 #include <ctype.h>
-#include <stdlib.h>
-
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void expect_line(const char *text)
 {
@@ -26,14 +19,14 @@ static void expect_lines(const struct strvec *list)
 		expect_line(list->items[i]);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	AUTO_BOOTSPEC spec = {0};
 	if (bootspec_parse((const char *)data, size, &spec, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_NOMEM);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	expect_line(spec.system);
 	expect_line(spec.init);
@@ -45,5 +38,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect_lines(&spec.specialisation_paths);
 	expect_lines(&spec.nixos_init.store_mount_opts);
 	expect(spec.specialisations.len == spec.specialisation_paths.len);
-	return 0;
+	return true;
 }

@@ -5,14 +5,7 @@
 
 #include "manifest/catalog.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void walk(const struct blob *blob)
 {
@@ -25,14 +18,14 @@ static void walk(const struct blob *blob)
 	expect(at == blob->size);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	AUTO_CATALOG catalog = {0};
 	if (catalog_decode(data, size, &catalog, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_UNSUPPORTED);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	VEC_FOREACH(member, &catalog.members) {
 		walk(&member->tree);
@@ -43,5 +36,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_BUF bytes = {0};
 	expect(catalog_encode(&catalog, &bytes, &err) == 0);
 	expect(bytes.len == size && memcmp(bytes.data, data, size) == 0);
-	return 0;
+	return true;
 }

@@ -5,23 +5,16 @@
 
 #include "manifest/chunk.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	AUTO(chunk_table_done) struct chunk_table table = {0};
 	if (chunk_table_decode(data, size, &table, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_UNSUPPORTED);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	uint64_t reach = 0;
 	for (size_t i = 0; i < table.starts.len; i++) {
@@ -36,5 +29,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_BUF bytes = {0};
 	expect(chunk_table_encode(&table, &bytes, &err) == 0);
 	expect(bytes.len == size && memcmp(bytes.data, data, size) == 0);
-	return 0;
+	return true;
 }

@@ -2,7 +2,8 @@
 /*
  * A fuzz target as a plain test: every file of the corpus, every truncation of it, and every file
  * with each byte flipped, up to a bound. Sanitizers, or the target's own checks, say whether
- * something is wrong.
+ * something is wrong. A file of the corpus must be a good input, so that a seed of an old layout is
+ * noticed; one whose name begins with "refused-" must not.
  */
 #include "target.h"
 
@@ -14,15 +15,16 @@
 #define MAX_SIZE (64 * 1024)
 
 /* On a heap block of its own, so that a sanitizer sees a read one byte too far. */
-static void run(const uint8_t *data, size_t size)
+static bool run(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size > 0 ? size : 1);
 	memcpy(copy, data, size);
-	LLVMFuzzerTestOneInput(copy, size);
+	bool good = target_run(copy, size);
 	free(copy);
+	return good;
 }
 
-static size_t run_file(const char *path)
+static size_t run_file(const char *path, bool want_good)
 {
 	static uint8_t data[MAX_SIZE];
 	FILE *file = fopen(path, "rb");
@@ -32,11 +34,14 @@ static size_t run_file(const char *path)
 	}
 	size_t size = fread(data, 1, sizeof(data), file), runs = 1;
 	fclose(file);
-	run(data, size);
+	if (run(data, size) != want_good) {
+		fprintf(stderr, "'%s' should be %s\n", path, want_good ? "taken" : "refused");
+		exit(1);
+	}
 	for (size_t i = 0; i < size; i++, runs += 2) {
-		run(data, i);
+		(void)run(data, i);
 		data[i] ^= (uint8_t)(1 + i % 255);
-		run(data, size);
+		(void)run(data, size);
 		data[i] ^= (uint8_t)(1 + i % 255);
 	}
 	return runs;
@@ -58,7 +63,7 @@ int main(int argc, char **argv)
 		if (entry->d_name[0] == '.')
 			continue;
 		files++;
-		runs += run_file(path);
+		runs += run_file(path, strncmp(entry->d_name, "refused-", 8) != 0);
 	}
 	closedir(dir);
 	printf("%zu inputs from %zu files\n", runs, files);

@@ -5,23 +5,16 @@
 
 #include "manifest/manifest.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	AUTO_MANIFEST manifest = {0};
 	if (manifest_decode((const char *)data, size, &manifest, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_UNSUPPORTED);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	AUTO_BUF text = {0};
 	expect(manifest_encode(&manifest, &text, &err) == 0);
@@ -32,5 +25,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const public_keys keys = {.items = &key, .len = 1};
 	const struct manifest_trust trust = {.keys = &keys, .name = manifest.name};
 	expect(manifest_check(&manifest, &trust, &err) < 0 && err.kind == ERR_UNTRUSTED);
-	return 0;
+	return true;
 }

@@ -4,22 +4,14 @@
 
 #include "swarm/mdns_message.h"
 
-#include <stdlib.h>
-
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	static const struct node_id self = {{1, 2, 3}};
 	struct err err = ERR_INIT;
 	struct mdns_packet packet, again;
 	if (mdns_packet_read(data, size, &self, &packet, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT && err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	expect(packet.service_count <= MDNS_SERVICES_MAX);
 	expect(packet.answer || packet.service_count == 0);
@@ -32,5 +24,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		expect(mdns_packet_read(out.data, out.len, &self, &again, &err) == 0);
 		expect(again.service_count == 1 && again.services[0].port == s->port);
 	}
-	return 0;
+	return true;
 }

@@ -4,16 +4,9 @@
 
 #include "swarm/message.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	size_t frame = 0;
@@ -25,11 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (message_decode(data, size, &message, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_NOMEM);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	expect(frame == size && message_size(&message) == size);
 	AUTO_BUF again = {0};
 	expect(message_encode(&message, &again, &err) == 0);
 	expect(again.len == size && memcmp(again.data, data, size) == 0);
-	return 0;
+	return true;
 }

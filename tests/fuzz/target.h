@@ -2,11 +2,22 @@
 #ifndef TESTS_FUZZ_TARGET_H
 #define TESTS_FUZZ_TARGET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
-/* What libFuzzer calls: returns 0, or dies where it found a fault. `data` is exactly `size` bytes
- * of heap. */
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/*
+ * What each target defines: reads the input, `size` bytes of heap and not one more, and dies where
+ * it finds a fault. True when the input is a good one, which the parser took to its end.
+ */
+bool target_run(const uint8_t *data, size_t size);
+
+/* Otherwise there is a fault. */
+static inline void expect(bool holds)
+{
+	if (!holds)
+		abort();
+}
 
 #endif

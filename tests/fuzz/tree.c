@@ -6,14 +6,6 @@
 #include "base/err.h"
 #include "tree/tree.h"
 
-#include <stdlib.h>
-
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
-
 static void walk(const struct tree *tree)
 {
 	struct err err = ERR_INIT;
@@ -34,7 +26,7 @@ static void walk(const struct tree *tree)
 	expect(seen + 1 == tree->entry_count);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	struct tree tree;
@@ -42,8 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_UNSUPPORTED ||
 			err.kind == ERR_LIMIT || err.kind == ERR_NOMEM);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	walk(&tree);
-	return 0;
+	return true;
 }
