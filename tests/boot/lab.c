@@ -65,7 +65,10 @@ static int take_turn(struct lab *lab, struct err *err)
 static int make_network(struct err *err)
 {
 	AUTO_FREE char *ignored = NULL;
-	return lab_run("ip link set lo up && ip link add " LAB_BRIDGE " type bridge && "
+	/* With an address that it is told, or it takes one of each port that joins, and what others
+	 * know is wrong. */
+	return lab_run("ip link set lo up && "
+		       "ip link add " LAB_BRIDGE " address 52:54:00:5b:ff:01 type bridge && "
 		       "ip addr add " LAB_HOST "/24 dev " LAB_BRIDGE " && "
 		       "ip link set " LAB_BRIDGE " up",
 		&ignored, err);
@@ -164,6 +167,8 @@ int lab_serve_words(struct lab *lab, const struct strvec *words, struct err *err
 			return -1;
 		if (r == 0)
 			return err_raise(err, ERR_IO, "the server ended: %s", log);
+		if (strstr(log, "cannot prepare ") != NULL)
+			return err_raise(err, ERR_IO, "the server prepares nothing: %s", log);
 		if (strstr(log, "serving at ") != NULL && strstr(log, "ready: ") != NULL)
 			return 0;
 		if (deadline_left_ms(deadline) == 0)
