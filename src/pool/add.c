@@ -6,6 +6,7 @@
 #include "pool/pack.h"
 
 #include "base/fd.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,6 +25,7 @@ struct filling {
 struct filler {
 	struct pool *pool;
 	const struct closure *closure;
+	const struct pool_supply *supply; /* NULL: the paths are on the disk */
 	char params[INDEX_PARAMS_SIZE];
 	size_t *todo; /* items of the closure */
 	size_t todo_count;
@@ -174,6 +176,54 @@ static int is_there(struct filler *f, const struct path_info *info, struct err *
 	return r;
 }
 
+/* Packs what the supply brings, from the next place when one fails. */
+static int pack_supplied(struct filler *f, size_t item, struct hand *hand, struct report *report,
+	struct packed *ret, struct err *err)
+{
+	const struct pool_supply *supply = f->supply;
+	struct err failed = ERR_INIT;
+	for (unsigned attempt = 0;; attempt++) {
+		struct pool_feed feed = {0};
+		int r = supply->open(supply->data, item, attempt, &feed, err);
+		if (r == 0)
+			*err = failed;
+		if (r <= 0)
+			return -1;
+		if (!err_clean(&failed))
+			log_warning("%s, trying '%s' instead", failed.msg, feed.from);
+		err_reset(&failed);
+		struct pack_nar_job job = {.pool = f->pool,
+			.info = report->info,
+			.feed = &feed,
+			.progress = on_progress,
+			.data = report};
+		r = pack_nar(&job, hand, ret, &failed);
+		supply->close(supply->data, &feed);
+		if (r == 0)
+			return 0;
+		/* What is wrong here, or everywhere, is not better from elsewhere. */
+		if (failed.kind == ERR_AGAIN || failed.kind == ERR_NOMEM || failed.sys == ENOSPC) {
+			*err = failed;
+			return -1;
+		}
+	}
+}
+
+static int pack_from_disk(struct filler *f, size_t item, struct hand *hand, struct report *report,
+	struct packed *ret, struct err *err)
+{
+	AUTO_FREE char *real_path = closure_real_path(f->closure, item, err);
+	if (real_path == NULL)
+		return -1;
+	struct pack_job job = {.pool = f->pool,
+		.path = report->info->path,
+		.real_path = real_path,
+		.nar_hash = report->info->nar_hash,
+		.progress = on_progress,
+		.data = report};
+	return pack_path(&job, hand, ret, err);
+}
+
 static int fill_one(void *data, struct hand *hand, size_t i, struct err *err)
 {
 	struct filler *f = data;
@@ -184,17 +234,11 @@ static int fill_one(void *data, struct hand *hand, size_t i, struct err *err)
 		tell(f, info->nar_size, info->path);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
-	AUTO_FREE char *real_path = closure_real_path(f->closure, filling.item, err);
-	if (real_path == NULL)
-		return -1;
 	struct report report = {.filler = f, .info = info};
-	struct pack_job job = {.pool = f->pool,
-		.path = info->path,
-		.real_path = real_path,
-		.nar_hash = info->nar_hash,
-		.progress = on_progress,
-		.data = &report};
-	if (pack_path(&job, hand, &filling.packed, err) < 0)
+	r = f->supply != NULL
+		? pack_supplied(f, filling.item, hand, &report, &filling.packed, err)
+		: pack_from_disk(f, filling.item, hand, &report, &filling.packed, err);
+	if (r < 0)
 		return -1;
 	on_progress(&report, info->nar_size);
 	return hand_over(f, &filling, err);
@@ -265,10 +309,12 @@ static int fill(struct filler *f, const struct pool_params *params, struct err *
 {
 	if (session_begin(&f->pool->session, err) < 0)
 		return -1;
+	if (f->supply != NULL && f->supply->begin(f->supply->data, f->todo, f->todo_count, err) < 0)
+		return -1;
 	uint64_t total = 0;
 	for (size_t i = 0; i < f->todo_count; i++)
 		total += f->closure->items[f->todo[i]].nar_size;
-	progress_begin(f->progress, "compress", total, "bytes");
+	progress_begin(f->progress, f->supply != NULL ? "fetch" : "compress", total, "bytes");
 	int r = fill_all(f, params, err);
 	progress_end(f->progress);
 	if (r < 0 && (err->sys == ENOSPC || err->kind == ERR_LIMIT))
@@ -290,9 +336,17 @@ static int check_params(const struct pool_params *params, struct err *err)
 int pool_add(struct pool *pool, const struct closure *closure, const struct pool_params *params,
 	struct progress *progress, struct err *err)
 {
+	return pool_add_from(pool, closure, NULL, params, progress, err);
+}
+
+int pool_add_from(struct pool *pool, const struct closure *closure,
+	const struct pool_supply *supply, const struct pool_params *params,
+	struct progress *progress, struct err *err)
+{
 	if (check_params(params, err) < 0)
 		return -1;
-	struct filler f = {.pool = pool, .closure = closure, .progress = progress};
+	struct filler f = {
+		.pool = pool, .closure = closure, .supply = supply, .progress = progress};
 	index_params_text(params, f.params);
 	pthread_mutex_init(&f.lock, NULL);
 	pthread_mutex_init(&f.index_lock, NULL);

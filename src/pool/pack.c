@@ -7,10 +7,7 @@
  */
 #include "pool/pack.h"
 
-#include "pool/assemble.h"
-#include "pool/output.h"
-#include "pool/twin.h"
-#include "pool/walk.h"
+#include "pool/packer.h"
 
 #include "base/fd.h"
 #include "nix/nar.h"
@@ -20,22 +17,18 @@
 #include <string.h>
 #include <unistd.h>
 
-struct packer {
+/* A store path that is read from the disk. */
+struct reading {
+	struct packer packer;
 	const struct pack_job *job;
 	struct walk *walk;
 	struct stroll stroll;
-	struct output output;
-	struct twins twins;
 	struct nar_hasher hasher;
 	struct nar_sink nar;
-	struct assembly assembly;
-	uint8_t *tails, *file; /* the thread's scratch: the fragment being filled; a small file */
-	uint32_t tails_len;
-	uint64_t reported;
 };
 
 static int changed(
-	const struct packer *p, const struct node *node, const char *how, struct err *err)
+	const struct reading *p, const struct node *node, const char *how, struct err *err)
 {
 	AUTO_FREE char *path = walk_path(p->walk, node, err);
 	if (path == NULL)
@@ -45,8 +38,8 @@ static int changed(
 }
 
 /* Reads exactly `size` bytes. */
-static int read_exactly(
-	struct packer *p, const struct node *node, int fd, void *data, size_t size, struct err *err)
+static int read_exactly(struct reading *p, const struct node *node, int fd, void *data, size_t size,
+	struct err *err)
 {
 	size_t len = 0;
 	while (len < size) {
@@ -59,15 +52,11 @@ static int read_exactly(
 			return changed(p, node, "ended before", err);
 		len += (size_t)n;
 	}
-	p->reported += size;
-	if (p->job->progress != NULL && p->reported >= (1u << 20)) {
-		p->job->progress(p->job->data, p->reported);
-		p->reported = 0;
-	}
+	packer_report(&p->packer, size);
 	return 0;
 }
 
-static int expect_end(struct packer *p, const struct node *node, int fd, struct err *err)
+static int expect_end(struct reading *p, const struct node *node, int fd, struct err *err)
 {
 	uint8_t byte;
 	ssize_t n;
@@ -79,68 +68,24 @@ static int expect_end(struct packer *p, const struct node *node, int fd, struct 
 	return n == 0 ? 0 : changed(p, node, "grew beyond", err);
 }
 
-static int put_nar(struct packer *p, const void *data, size_t size, struct err *err)
+static int put_nar(struct reading *p, const void *data, size_t size, struct err *err)
 {
 	return p->nar.write(p->nar.data, data, size, err);
 }
 
-static int flush_tails(struct packer *p, struct err *err)
-{
-	if (p->tails_len == 0)
-		return 0;
-	struct slot *slot = output_slot(&p->output, err);
-	if (slot == NULL)
-		return -1;
-	memcpy(slot->in, p->tails, p->tails_len);
-	slot->in_len = p->tails_len;
-	p->tails_len = 0;
-	uint32_t block;
-	if (output_block(&p->output, slot, &block, err) < 0)
-		return -1;
-	return assembly_fragment(&p->assembly, block, err);
-}
-
-/* Puts the end of a file, or a whole small one, into the fragment being filled. */
-static int add_tail(
-	struct packer *p, struct node *node, const uint8_t *data, uint32_t size, struct err *err)
-{
-	if (size > TREE_BLOCK_SIZE - p->tails_len && flush_tails(p, err) < 0)
-		return -1;
-	node->fragment = assembly_fragment_count(&p->assembly);
-	node->fragment_off = p->tails_len;
-	memcpy(p->tails + p->tails_len, data, size);
-	p->tails_len += size;
-	return 0;
-}
-
-/* 1 when another file has these contents; `node` then shares its place. */
-static int find_twin(
-	struct packer *p, struct node *node, const struct digest *digest, struct err *err)
-{
-	uint32_t number = (uint32_t)(node - p->walk->nodes.items), other;
-	int r = twins_find(&p->twins, p->walk, number, digest, &other, err);
-	if (r > 0) {
-		const struct node *twin = &p->walk->nodes.items[other];
-		node->block = twin->block;
-		node->fragment = twin->fragment;
-		node->fragment_off = twin->fragment_off;
-	}
-	return r;
-}
-
 /* A file below the size of a block, which is all tail. */
-static int pack_small(struct packer *p, struct node *node, int fd, struct err *err)
+static int pack_small(struct reading *p, struct node *node, int fd, struct err *err)
 {
-	if (read_exactly(p, node, fd, p->file, node->size, err) < 0 ||
-		put_nar(p, p->file, node->size, err) < 0)
+	if (read_exactly(p, node, fd, p->packer.file, node->size, err) < 0 ||
+		put_nar(p, p->packer.file, node->size, err) < 0)
 		return -1;
 	if (node->twin_class != 0) {
-		struct digest digest = digest_of(p->file, node->size);
-		int r = find_twin(p, node, &digest, err);
+		struct digest digest = digest_of(p->packer.file, node->size);
+		int r = packer_find_twin(&p->packer, node, &digest, err);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
 	}
-	return add_tail(p, node, p->file, (uint32_t)node->size, err);
+	return packer_add_tail(&p->packer, node, p->packer.file, (uint32_t)node->size, err);
 }
 
 /* Where the next data of a file begin at or behind `off`. */
@@ -155,7 +100,7 @@ static uint64_t next_data(const struct node *node, int fd, uint64_t off)
 	return (uint64_t)data;
 }
 
-static int put_hole(struct packer *p, struct sha256_ctx *hash, struct err *err)
+static int put_hole(struct reading *p, struct sha256_ctx *hash, struct err *err)
 {
 	static const uint8_t zeros[TREE_BLOCK_SIZE];
 	if (hash != NULL)
@@ -164,53 +109,53 @@ static int put_hole(struct packer *p, struct sha256_ctx *hash, struct err *err)
 }
 
 /* One full block at `off` of a file, through the NAR, `hash` (unless NULL) and the output. */
-static int pack_block(struct packer *p, const struct node *node, int fd, uint64_t off,
+static int pack_block(struct reading *p, const struct node *node, int fd, uint64_t off,
 	struct sha256_ctx *hash, struct err *err)
 {
 	uint32_t block;
 	if (next_data(node, fd, off) >= off + TREE_BLOCK_SIZE) {
 		if (put_hole(p, hash, err) < 0)
 			return -1;
-		return output_hole(&p->output, &block, err);
+		return output_hole(&p->packer.output, &block, err);
 	}
 	if (node->sparse && lseek(fd, (off_t)off, SEEK_SET) < 0)
 		return walk_sys(p->walk, node, "read", err);
-	struct slot *slot = output_slot(&p->output, err);
+	struct slot *slot = output_slot(&p->packer.output, err);
 	if (slot == NULL)
 		return -1;
 	slot->in_len = TREE_BLOCK_SIZE;
 	if (read_exactly(p, node, fd, slot->in, TREE_BLOCK_SIZE, err) < 0 ||
 		put_nar(p, slot->in, TREE_BLOCK_SIZE, err) < 0) {
-		crew_release(p->output.hand, slot);
+		crew_release(p->packer.output.hand, slot);
 		return -1;
 	}
 	if (hash != NULL)
 		sha256_update(hash, TREE_BLOCK_SIZE, slot->in);
-	return output_file_block(&p->output, slot, &block, err);
+	return output_file_block(&p->packer.output, slot, &block, err);
 }
 
-/* Reads the last, short part of a file into p->file. */
-static int read_rest(
-	struct packer *p, const struct node *node, int fd, struct sha256_ctx *hash, struct err *err)
+/* Reads the last, short part of a file into p->packer.file. */
+static int read_rest(struct reading *p, const struct node *node, int fd, struct sha256_ctx *hash,
+	struct err *err)
 {
 	size_t size = node->size % TREE_BLOCK_SIZE;
 	if (node->sparse && lseek(fd, (off_t)(node->size - size), SEEK_SET) < 0)
 		return walk_sys(p->walk, node, "read", err);
-	if (read_exactly(p, node, fd, p->file, size, err) < 0)
+	if (read_exactly(p, node, fd, p->packer.file, size, err) < 0)
 		return -1;
 	if (hash != NULL)
-		sha256_update(hash, size, p->file);
-	return put_nar(p, p->file, size, err);
+		sha256_update(hash, size, p->packer.file);
+	return put_nar(p, p->packer.file, size, err);
 }
 
 /* Hashes a large file without storing it: 1 when it has a twin, 0 when it must be read again. */
-static int hash_first(struct packer *p, struct node *node, int fd, struct err *err)
+static int hash_first(struct reading *p, struct node *node, int fd, struct err *err)
 {
 	struct nar_hasher before = p->hasher;
 	struct sha256_ctx hash;
 	sha256_init(&hash);
 	for (uint64_t off = 0; off + TREE_BLOCK_SIZE <= node->size; off += TREE_BLOCK_SIZE) {
-		if (crew_stopped(p->output.hand))
+		if (crew_stopped(p->packer.output.hand))
 			return err_raise(err, ERR_AGAIN, "stopped by another failure");
 		if (next_data(node, fd, off) >= off + TREE_BLOCK_SIZE) {
 			if (put_hole(p, &hash, err) < 0)
@@ -219,25 +164,25 @@ static int hash_first(struct packer *p, struct node *node, int fd, struct err *e
 		}
 		if (node->sparse && lseek(fd, (off_t)off, SEEK_SET) < 0)
 			return walk_sys(p->walk, node, "read", err);
-		if (read_exactly(p, node, fd, p->file, TREE_BLOCK_SIZE, err) < 0 ||
-			put_nar(p, p->file, TREE_BLOCK_SIZE, err) < 0)
+		if (read_exactly(p, node, fd, p->packer.file, TREE_BLOCK_SIZE, err) < 0 ||
+			put_nar(p, p->packer.file, TREE_BLOCK_SIZE, err) < 0)
 			return -1;
-		sha256_update(&hash, TREE_BLOCK_SIZE, p->file);
+		sha256_update(&hash, TREE_BLOCK_SIZE, p->packer.file);
 	}
 	if (read_rest(p, node, fd, &hash, err) < 0)
 		return -1;
 	struct digest digest = digest_finish(&hash);
-	int r = find_twin(p, node, &digest, err);
+	int r = packer_find_twin(&p->packer, node, &digest, err);
 	if (r != 0)
 		return r;
 	p->hasher = before;
 	return lseek(fd, 0, SEEK_SET) == 0 ? 0 : walk_sys(p->walk, node, "read", err);
 }
 
-static int pack_large(struct packer *p, struct node *node, int fd, struct err *err)
+static int pack_large(struct reading *p, struct node *node, int fd, struct err *err)
 {
 	struct sha256_ctx hash, *wanted = NULL;
-	if (node->twin_class != 0 && twins_expected(&p->twins, node->twin_class)) {
+	if (node->twin_class != 0 && twins_expected(&p->packer.twins, node->twin_class)) {
 		int r = hash_first(p, node, fd, err);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
@@ -245,22 +190,22 @@ static int pack_large(struct packer *p, struct node *node, int fd, struct err *e
 		wanted = &hash;
 		sha256_init(wanted);
 	}
-	node->block = output_block_count(&p->output);
+	node->block = output_block_count(&p->packer.output);
 	for (uint64_t off = 0; off + TREE_BLOCK_SIZE <= node->size; off += TREE_BLOCK_SIZE)
 		if (pack_block(p, node, fd, off, wanted, err) < 0)
 			return -1;
 	if (read_rest(p, node, fd, wanted, err) < 0)
 		return -1;
 	uint32_t rest = (uint32_t)(node->size % TREE_BLOCK_SIZE);
-	if (rest > 0 && add_tail(p, node, p->file, rest, err) < 0)
+	if (rest > 0 && packer_add_tail(&p->packer, node, p->packer.file, rest, err) < 0)
 		return -1;
 	if (wanted == NULL)
 		return 0;
 	struct digest digest = digest_finish(wanted);
-	return find_twin(p, node, &digest, err) < 0 ? -1 : 0;
+	return packer_find_twin(&p->packer, node, &digest, err) < 0 ? -1 : 0;
 }
 
-static int pack_file(struct packer *p, struct node *node, struct err *err)
+static int pack_file(struct reading *p, struct node *node, struct err *err)
 {
 	AUTO_FD int fd = -1;
 	node->fragment = TREE_NO_FRAGMENT;
@@ -279,7 +224,7 @@ static int pack_file(struct packer *p, struct node *node, struct err *err)
 }
 
 /* Packs a node that is no directory. */
-static int pack_node(struct packer *p, struct node *node, struct err *err)
+static int pack_node(struct reading *p, struct node *node, struct err *err)
 {
 	if (node->type != TREE_SYMLINK)
 		return pack_file(p, node, err);
@@ -288,13 +233,13 @@ static int pack_node(struct packer *p, struct node *node, struct err *err)
 }
 
 /* Packs the entries of the current directory up to the next subdirectory: 1 and that, or 0. */
-static int pack_entries(struct packer *p, uint32_t *ret_directory, struct err *err)
+static int pack_entries(struct reading *p, uint32_t *ret_directory, struct err *err)
 {
 	struct node *dir = &p->walk->nodes.items[p->stroll.at];
 	while (dir->resume < dir->count) {
 		uint32_t number = dir->first + dir->resume++;
 		struct node *node = &p->walk->nodes.items[number];
-		if (crew_stopped(p->output.hand))
+		if (crew_stopped(p->packer.output.hand))
 			return err_raise(err, ERR_AGAIN, "stopped by another failure");
 		if (nar_entry(&p->nar, walk_name(p->walk, node), node->name_len, err) < 0)
 			return -1;
@@ -308,7 +253,7 @@ static int pack_entries(struct packer *p, uint32_t *ret_directory, struct err *e
 	return 0;
 }
 
-static int pack_directories(struct packer *p, struct err *err)
+static int pack_directories(struct reading *p, struct err *err)
 {
 	if (stroll_begin(&p->stroll, p->walk, err) < 0 || nar_directory(&p->nar, err) < 0)
 		return -1;
@@ -332,7 +277,7 @@ static int pack_directories(struct packer *p, struct err *err)
 	}
 }
 
-static int check_hash(struct packer *p, struct err *err)
+static int check_hash(struct reading *p, struct err *err)
 {
 	struct digest found = nar_hasher_finish(&p->hasher);
 	if (digest_equal(&found, &p->job->nar_hash))
@@ -345,38 +290,31 @@ static int check_hash(struct packer *p, struct err *err)
 		err, "'nix-store --repair-path %s' fetches or builds it again", p->job->path);
 }
 
-static int pack(struct packer *p, struct packed *ret, struct err *err)
+static int pack(struct reading *p, struct packed *ret, struct err *err)
 {
 	if (walk_scan(p->walk, p->job->real_path, err) < 0 ||
-		twins_init(&p->twins, p->walk, err) < 0 || nar_begin(&p->nar, err) < 0)
+		twins_init(&p->packer.twins, p->walk, err) < 0 || nar_begin(&p->nar, err) < 0)
 		return -1;
 	bool is_directory = p->walk->nodes.items[0].type == TREE_DIRECTORY;
 	int r = is_directory ? pack_directories(p, err)
 			     : pack_node(p, &p->walk->nodes.items[0], err);
-	if (r < 0 || flush_tails(p, err) < 0 || check_hash(p, err) < 0)
+	if (r < 0 || packer_flush_tails(&p->packer, err) < 0 || check_hash(p, err) < 0)
 		return -1;
-	return assembly_finish(&p->assembly, p->walk, &p->output, ret, err);
+	return assembly_finish(&p->packer.assembly, p->walk, &p->packer.output, ret, err);
 }
 
 int pack_path(const struct pack_job *job, struct hand *hand, struct packed *ret, struct err *err)
 {
 	ERR_SCOPE(err, "store path '%s'", job->path);
 	AUTO_WALK walk = {0};
-	uint8_t **scratch = crew_scratch(hand);
-	struct packer p = {.job = job,
-		.walk = &walk,
-		.stroll = {.walk = &walk, .fd = AT_FDCWD},
-		.tails = scratch[0],
-		.file = scratch[1]};
-	output_init(&p.output, job->pool, hand);
+	struct reading p = {.job = job, .walk = &walk, .stroll = {.walk = &walk, .fd = AT_FDCWD}};
+	packer_init(&p.packer, job->pool, hand, &walk);
+	p.packer.progress = job->progress;
+	p.packer.data = job->data;
 	nar_hasher_init(&p.hasher);
 	p.nar = nar_hasher_sink(&p.hasher);
 	int r = pack(&p, ret, err);
-	if (job->progress != NULL)
-		job->progress(job->data, p.reported);
 	stroll_done(&p.stroll);
-	output_done(&p.output);
-	twins_done(&p.twins);
-	assembly_done(&p.assembly);
+	packer_done(&p.packer);
 	return r;
 }

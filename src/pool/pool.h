@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "nix/nar.h"
 #include "nix/path_info.h"
 #include "tree/tree.h"
 
@@ -56,6 +57,15 @@ const char *pool_dir(const struct pool *pool);
 int pool_add(struct pool *pool, const struct closure *closure, const struct pool_params *params,
 	struct progress *progress, struct err *err);
 
+/*
+ * As pool_add(), with NARs that a supply brings instead of files on the disk: closure->real_dir is
+ * not looked at. ERR_CORRUPT names a NAR that is not what the closure says.
+ */
+struct pool_supply;
+int pool_add_from(struct pool *pool, const struct closure *closure,
+	const struct pool_supply *supply, const struct pool_params *params,
+	struct progress *progress, struct err *err);
+
 /* Looks a store path up by the hash of its NAR: 1 and *ret, or 0. Marks it as used now. */
 int pool_find(struct pool *pool, const struct digest *nar_hash, const struct pool_params *params,
 	struct pool_segment *ret, struct err *err);
@@ -83,6 +93,13 @@ void pool_trees_done(struct pool_trees *trees);
  */
 int pool_load_trees(struct pool *pool, const struct pool_segment *segments, size_t count,
 	struct pool_trees *ret, struct err *err);
+
+/*
+ * Writes the NAR of a segment's store path. What is damaged gives ERR_CORRUPT or another NAR, so
+ * who uses it compares its hash.
+ */
+int pool_write_nar(struct pool *pool, const struct pool_segment *segment,
+	const struct nar_sink *sink, struct err *err);
 
 /* The file name of an object, which need not exist; caller owns; NULL with ERR_NOMEM. */
 char *pool_object_path(const struct pool *pool, const struct digest *object, struct err *err);

@@ -17,6 +17,53 @@ void twins_done(struct twins *twins)
 {
 	free(TAKE_PTR(twins->table));
 	free(TAKE_PTR(twins->seen));
+	free(TAKE_PTR(twins->sizes));
+}
+
+static struct twin_size *size_place(struct twin_size *sizes, size_t mask, uint64_t size)
+{
+	size_t i =
+		(size_t)(size * UINT64_C(0x9e3779b97f4a7c15) >> 20) & mask; /* Fibonacci hashing */
+	while (sizes[i].size != 0 && sizes[i].size != size)
+		i = (i + 1) & mask;
+	return &sizes[i];
+}
+
+/* Room for one class more in both tables, `seen` and `sizes`, which grow together. */
+static int make_class_room(struct twins *twins, const struct walk *walk, struct err *err)
+{
+	if (twins->sizes != NULL && (walk->twin_classes + 2) * (size_t)2 <= twins->sizes_mask)
+		return 0;
+	size_t size = twins->sizes != NULL ? 2 * (twins->sizes_mask + 1) : 64;
+	struct twin_size *sizes = calloc(size, sizeof(*sizes));
+	uint8_t *seen = calloc(size, 1);
+	if (sizes == NULL || seen == NULL) {
+		free(sizes);
+		free(seen);
+		return err_oom(err);
+	}
+	memcpy(seen, twins->seen, walk->twin_classes + 1);
+	for (size_t i = 0; twins->sizes != NULL && i <= twins->sizes_mask; i++)
+		if (twins->sizes[i].size != 0)
+			*size_place(sizes, size - 1, twins->sizes[i].size) = twins->sizes[i];
+	free(twins->sizes);
+	free(twins->seen);
+	twins->sizes = sizes;
+	twins->sizes_mask = size - 1;
+	twins->seen = seen;
+	return 0;
+}
+
+int twins_class(
+	struct twins *twins, struct walk *walk, uint64_t size, uint32_t *ret_class, struct err *err)
+{
+	if (make_class_room(twins, walk, err) < 0)
+		return -1;
+	struct twin_size *place = size_place(twins->sizes, twins->sizes_mask, size);
+	if (place->size == 0)
+		*place = (struct twin_size){.size = size, .twin_class = ++walk->twin_classes};
+	*ret_class = place->twin_class;
+	return 0;
 }
 
 bool twins_expected(const struct twins *twins, uint32_t twin_class)

@@ -301,3 +301,34 @@ int walk_scan(struct walk *walk, const char *path, struct err *err)
 		return 0;
 	return scan_directories(walk, err) < 0 ? -1 : find_twins(walk, err);
 }
+
+int walk_regroup(struct walk *walk, struct err *err)
+{
+	size_t count = walk->nodes.len;
+	AUTO_FREE uint32_t *place = calloc(count, sizeof(*place));
+	AUTO_FREE struct node *nodes = calloc(count, sizeof(*nodes));
+	if (place == NULL || nodes == NULL)
+		return err_oom(err);
+	for (size_t i = 1; i < count; i++)
+		walk->nodes.items[walk->nodes.items[i].parent].count++;
+	uint32_t next = 1;
+	for (size_t i = 0; i < count; i++) {
+		struct node *node = &walk->nodes.items[i];
+		node->first = next;
+		node->resume = next; /* where its next entry goes */
+		next += node->count;
+	}
+	/* Parents stand before their entries, so their own places are known. */
+	for (size_t i = 1; i < count; i++)
+		place[i] = walk->nodes.items[walk->nodes.items[i].parent].resume++;
+	for (size_t i = 0; i < count; i++) {
+		struct node *node = &nodes[place[i]];
+		*node = walk->nodes.items[i];
+		node->parent = place[node->parent];
+		node->resume = 0;
+	}
+	free(walk->nodes.items);
+	walk->nodes.items = TAKE_PTR(nodes);
+	walk->nodes.cap = count;
+	return 0;
+}

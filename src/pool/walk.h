@@ -46,6 +46,12 @@ void walk_done(struct walk *walk);
  */
 int walk_scan(struct walk *walk, const char *path, struct err *err);
 
+/*
+ * Makes neighbours of the entries of each directory. Before, nodes are in the order of a NAR: what
+ * a directory contains stands right behind it, and `parent` is set. Numbers change. ERR_NOMEM.
+ */
+int walk_regroup(struct walk *walk, struct err *err);
+
 const char *walk_name(const struct walk *walk, const struct node *node);
 /* The whole file name of a node, for messages; caller owns; NULL with ERR_NOMEM. */
 char *walk_path(const struct walk *walk, const struct node *node, struct err *err);
