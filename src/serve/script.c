@@ -7,6 +7,12 @@
 
 #include <string.h>
 
+/*
+ * Milliseconds in which a peer's transfer must go on (ipxe.org/cmd/kernel). Without it iPXE waits
+ * for ever for a machine that was switched off in the middle.
+ */
+#define PEER_PROGRESS_MS "5000"
+
 /* iPXE expands ${…} and ends a command at the words ; && and ||. It has no quoting. */
 static int check(const char *cmdline, struct err *err)
 {
@@ -47,13 +53,16 @@ static int put_loads(const struct loads *l, struct buf *out, struct err *err)
 			"initrd --name initrd %s || goto failed\n",
 			l->kernel, l->cmdline, l->extra, l->initrd);
 	if (l->peer != NULL &&
-		buf_printf(out, err, "kernel %s%sbzImage initrd=initrd %s%s || ", l->peer, l->dir,
-			l->cmdline, l->extra) < 0)
+		buf_printf(out, err,
+			"kernel --timeout " PEER_PROGRESS_MS " %s%sbzImage initrd=initrd %s%s || ",
+			l->peer, l->dir, l->cmdline, l->extra) < 0)
 		return -1;
 	if (buf_printf(out, err, "kernel %sbzImage initrd=initrd %s%s || goto failed\n", l->dir,
 		    l->cmdline, l->extra) < 0)
 		return -1;
-	if (l->peer != NULL && buf_printf(out, err, "initrd %s%sinitrd || ", l->peer, l->dir) < 0)
+	if (l->peer != NULL &&
+		buf_printf(out, err, "initrd --timeout " PEER_PROGRESS_MS " %s%sinitrd || ",
+			l->peer, l->dir) < 0)
 		return -1;
 	return buf_printf(out, err, "initrd %sinitrd || goto failed\n", l->dir);
 }

@@ -179,9 +179,9 @@ if grep -q ' || kernel ' "$tmp/script"; then fail "a peer is named where there i
 node 1 --origin "$url" --name "$name" --boot-files
 ready 1
 get "$url/boot/default/netboot.ipxe" >"$tmp/script"
-peer=$(sed -n 's|^kernel \(http://[^/]*\)/boot/.* \|\| kernel /boot/.* \|\| goto failed$|\1|p' "$tmp/script")
+peer=$(sed -n 's|^kernel --timeout 5000 \(http://[^/]*\)/boot/.* \|\| kernel /boot/.* \|\| goto failed$|\1|p' "$tmp/script")
 [ -n "$peer" ] || fail "no peer is named: $(cat "$tmp/script")"
-grep -qx "initrd $peer/boot/$name/initrd || initrd /boot/$name/initrd || goto failed" "$tmp/script" || fail "script: $(cat "$tmp/script")"
+grep -qx "initrd --timeout 5000 $peer/boot/$name/initrd || initrd /boot/$name/initrd || goto failed" "$tmp/script" || fail "script: $(cat "$tmp/script")"
 # The node fetches them beside all else; until then it has none, and the script's second choice counts.
 for _ in $(seq 100); do
 	if get -o /dev/null "$peer/boot/$name/bzImage" && get -o /dev/null "$peer/boot/$name/initrd"; then break; fi 2>/dev/null

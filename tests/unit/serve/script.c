@@ -57,11 +57,12 @@ static void network_root(void **state)
 	assert_ok(script_put_net(&script, &out, &err));
 	const char *text = buf_str(&out, &err);
 	assert_non_null(strstr(text,
-		"\nkernel http://10.0.0.9:8470/boot/n/bzImage initrd=initrd quiet "
+		"\nkernel --timeout 5000 http://10.0.0.9:8470/boot/n/bzImage initrd=initrd quiet "
 		"snowboot.origin=http://10.0.0.1:8080 BOOTIF=01-${netX/mac:hexhyp} || kernel "
 		"/boot/n/bzImage initrd=initrd quiet snowboot.origin=http://10.0.0.1:8080 "
 		"BOOTIF=01-${netX/mac:hexhyp} || goto failed\n"
-		"initrd http://10.0.0.9:8470/boot/n/initrd || initrd /boot/n/initrd || goto "
+		"initrd --timeout 5000 http://10.0.0.9:8470/boot/n/initrd || initrd /boot/n/initrd "
+		"|| goto "
 		"failed\n"));
 	script.cmdline = "a=${b}";
 	assert_int_equal(script_put_net(&script, &out, &err), -1);
