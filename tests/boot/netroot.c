@@ -17,38 +17,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MEMORY_MIB 768
 #define COMPLETE_MIB 2048 /* a quarter of it is the cache, and holds all of the image */
 #define OUTAGE_MS 20000
 
-static struct machine diskless(const char *mac)
-{
-	return (struct machine){.memory_mib = MEMORY_MIB,
-		.nics = {{.mac = mac, .rom = NIC_ROM_IPXE, .boot = true}}};
-}
-
-/* From power-on to a shell in a system that is up. */
-static int boot_to_running(struct lab *lab, const char *name, const struct machine *m,
-	struct lab_client *client, struct err *err)
-{
-	if (lab_client_start(lab, name, m, client, err) < 0 ||
-		netroot_expect_kernel(client, err) < 0)
-		return -1;
-	lab_step(lab, "%s: firmware to the kernel", name);
-	if (netroot_expect_running(client, err) < 0)
-		return -1;
-	lab_step(lab, "%s: the kernel to `running`", name);
-	return 0;
-}
-
-/* What must hold of every machine, whatever it has been through. */
-static int look_inside(
-	struct lab *lab, struct lab_client *client, const char *system, struct err *err)
+/* What must hold of every machine, whatever it has been through; something was off for `off_ms`. */
+static int look_inside(struct lab *lab, struct lab_client *client, const char *system,
+	unsigned off_ms, struct err *err)
 {
 	struct console *c = vm_console(client->vm);
 	if (guest_command_line(c, system, err) < 0 || guest_stage1_report(c, system, err) < 0 ||
 		netroot_processes(c, err) < 0 || guest_closure(c, system, err) < 0 ||
-		netroot_clean_log(c, err) < 0)
+		netroot_log_after(c, off_ms, err) < 0)
 		return -1;
 	lab_step(lab, "command line, stage 1's report, processes, closure, no I/O error");
 	return 0;
@@ -69,12 +48,12 @@ static int nixos_init(struct lab *lab, struct err *err)
 {
 	AUTO_FREE char *system = lab_fixture("nixos-init");
 	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
-	const struct machine m = diskless("52:54:00:5b:01:01");
+	const struct machine m = netroot_machine("52:54:00:5b:01:01");
 	long long stall_ms;
 	if (netroot_serve(lab, system, NULL, err) < 0)
 		return -1;
 	lab_step(lab, "the server serves");
-	if (boot_to_running(lab, "nixos-init", &m, &client, err) < 0 ||
+	if (netroot_boot(lab, "nixos-init", &m, &client, err) < 0 ||
 		guest_waited_for_nothing(vm_console(client.vm), err) < 0 ||
 		netroot_kill_nodes(vm_console(client.vm), 1, &stall_ms, err) < 0)
 		return -1;
@@ -85,35 +64,35 @@ static int nixos_init(struct lab *lab, struct err *err)
 	if (netroot_kill_nodes(vm_console(client.vm), 4, &stall_ms, err) < 0)
 		return -1;
 	lab_step(lab, "node killed four times: the longest read took %lld ms", stall_ms);
-	if (look_inside(lab, &client, system, err) < 0 || read_all(lab, &client, system, err) < 0 ||
-		netroot_poweroff(&client, err) < 0)
+	if (look_inside(lab, &client, system, 0, err) < 0 ||
+		read_all(lab, &client, system, err) < 0 || netroot_poweroff(&client, err) < 0)
 		return -1;
 	lab_step(lab, "switched off in order");
 	return 0;
 }
 
-/* A machine whose origin goes away in the middle of the boot, and comes back. */
+/* A machine whose origin goes away in the middle of the boot, and comes back. The log has room for
+ * a line every two seconds of each read that waits. */
 static int systemd(struct lab *lab, struct err *err)
 {
 	AUTO_FREE char *system = lab_fixture("systemd");
 	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
-	const struct machine m = diskless("52:54:00:5b:01:03");
-	unsigned ms = getenv("NETROOT_OUTAGE_S") != NULL
-		? (unsigned)strtoul(getenv("NETROOT_OUTAGE_S"), NULL, 10) * 1000
-		: OUTAGE_MS;
-	if (netroot_serve(lab, system, NULL, err) < 0 ||
+	const struct machine m = netroot_machine("52:54:00:5b:01:03");
+	static const char log[] = "log_buf_len=4M";
+	unsigned ms = netroot_off_ms(OUTAGE_MS);
+	if (netroot_serve(lab, system, log, err) < 0 ||
 		lab_client_start(lab, "systemd", &m, &client, err) < 0 ||
 		netroot_expect_kernel(&client, err) < 0 ||
 		netroot_expect_stage2(&client, err) < 0 || lab_kill_server(lab, err) < 0)
 		return -1;
 	lab_step(lab, "the origin is gone as the system starts");
-	if (netroot_wait(&client, ms, err) < 0 || netroot_serve(lab, system, NULL, err) < 0)
+	if (netroot_wait(&client, ms, err) < 0 || netroot_serve(lab, system, log, err) < 0)
 		return -1;
 	lab_step(lab, "the origin is back after %u s", ms / 1000);
 	if (netroot_expect_running(&client, err) < 0)
 		return -1;
 	lab_step(lab, "from there to `running`");
-	if (look_inside(lab, &client, system, err) < 0 || netroot_reboot(&client, err) < 0)
+	if (look_inside(lab, &client, system, ms, err) < 0 || netroot_reboot(&client, err) < 0)
 		return -1;
 	lab_step(lab, "rebooted in order");
 	return 0;
@@ -125,7 +104,7 @@ static int fetched_by_boot(struct lab *lab, const char *name, const struct machi
 {
 	long long before, after;
 	if (netroot_origin_bytes(lab, &before, err) < 0 ||
-		boot_to_running(lab, name, m, client, err) < 0 ||
+		netroot_boot(lab, name, m, client, err) < 0 ||
 		netroot_origin_bytes(lab, &after, err) < 0)
 		return -1;
 	*ret = after - before;
@@ -148,7 +127,7 @@ static int scripted(struct lab *lab, struct err *err)
 	AUTO_FREE char *system = lab_fixture("scripted");
 	AUTO_FREE char *newer = lab_fixture("scripted-2");
 	AUTO_FREE char *disk = path_printf(err, "%s/cache-disk", lab->dir);
-	struct machine m = diskless("52:54:00:5b:01:04");
+	struct machine m = netroot_machine("52:54:00:5b:01:04");
 	long long first, again, differing, limit;
 	if (disk == NULL || netroot_make_cache_disk(disk, err) < 0 ||
 		netroot_serve(lab, system, NULL, err) < 0)
@@ -174,16 +153,16 @@ static int scripted(struct lab *lab, struct err *err)
 		return -1;
 	lab_step(lab, "a second generation took %lld bytes, its new paths have %lld", differing,
 		limit);
-	return look_inside(lab, &three, newer, err);
+	return look_inside(lab, &three, newer, 0, err);
 }
 
 static int swarm(struct lab *lab, struct err *err)
 {
 	AUTO_FREE char *system = lab_fixture("scripted");
 	AUTO_LAB_CLIENT one = LAB_CLIENT_INIT, two = LAB_CLIENT_INIT, three = LAB_CLIENT_INIT;
-	struct machine first = diskless("52:54:00:5b:01:11");
-	const struct machine second = diskless("52:54:00:5b:01:12"),
-			     third = diskless("52:54:00:5b:01:13");
+	struct machine first = netroot_machine("52:54:00:5b:01:11");
+	const struct machine second = netroot_machine("52:54:00:5b:01:12"),
+			     third = netroot_machine("52:54:00:5b:01:13");
 	first.memory_mib = COMPLETE_MIB;
 	long long by_first, by_second;
 	if (netroot_serve(lab, system, "snowboot.complete=yes", err) < 0 ||

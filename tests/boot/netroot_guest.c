@@ -11,26 +11,49 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#define MEMORY_MIB 768
+#define FULL_LENGTH_MS 600000
+#define HUNG_TASK_MS 110000 /* the kernel complains of tasks that wait 120 s */
 #define BOOT_MS 300000
 #define SHORT_MS 60000
 #define LONG_MS 300000
-#define END_MS 45000 /* from `systemctl poweroff` to the end of the machine */
+#define END_MS 30000 /* from `systemctl poweroff` to the end of the machine: 3 to 6 s emulated */
 /* Of a generation: catalog, plan, Nix database and registration; and what a boot happens to touch
  * that the one before did not (0.1 MiB seen). */
 #define CATALOG_BYTES (1024 * 1024)
 
-int netroot_serve(struct lab *lab, const char *system, const char *append, struct err *err)
+struct machine netroot_machine(const char *mac)
+{
+	return (struct machine){.memory_mib = MEMORY_MIB,
+		.nics = {{.mac = mac, .rom = NIC_ROM_IPXE, .boot = true}}};
+}
+
+unsigned netroot_off_ms(unsigned short_ms)
+{
+	const char *full = getenv("SNOWBOOT_LONG");
+	return full != NULL && strcmp(full, "1") == 0 ? FULL_LENGTH_MS : short_ms;
+}
+
+int netroot_serve_with(
+	struct lab *lab, const char *system, const char *const *options, struct err *err)
 {
 	AUTO_FREE char *state = path_printf(err, "%s/state", lab->dir);
 	AUTO_STRVEC words = {0};
 	if (state == NULL || strvec_push(&words, system, err) < 0 ||
 		strvec_push(&words, "--state", err) < 0 || strvec_push(&words, state, err) < 0)
 		return -1;
-	if (append != NULL &&
-		(strvec_push(&words, "--append", err) < 0 || strvec_push(&words, append, err) < 0))
-		return -1;
+	for (; *options != NULL; options++)
+		if (strvec_push(&words, *options, err) < 0)
+			return -1;
 	return lab_serve_words(lab, &words, err);
+}
+
+int netroot_serve(struct lab *lab, const char *system, const char *append, struct err *err)
+{
+	const char *const options[] = {append != NULL ? "--append" : NULL, append, NULL};
+	return netroot_serve_with(lab, system, options, err);
 }
 
 /* "http://10.77.0.1:8080/" */
@@ -47,24 +70,34 @@ static char *server_url(struct lab *lab, struct err *err)
 	return path_printf(err, "%.*s", (int)strcspn(at + 7, "/ \n") + 7, at);
 }
 
-int netroot_origin_bytes(struct lab *lab, long long *ret, struct err *err)
+/* The sum of those metrics of the origin that the awk condition chooses. */
+static int sum_metrics(struct lab *lab, const char *which, long long *ret, struct err *err)
 {
 	AUTO_FREE char *url = server_url(lab, err);
 	AUTO_FREE char *command = url == NULL
 		? NULL
 		: path_printf(err,
-			  "curl -sSf %s/metrics | awk '"
-			  "/^snowboot_origin_chunk_bytes_total / { n += $2 } "
-			  "/^snowboot_origin_sent_bytes_total/ && "
-			  "!/kind=\"boot\"/ { n += $2 } "
-			  "END { printf \"%%.0f\", n }'",
-			  url);
+			  "curl -sSf %s/metrics | awk '%s { n += $2 } END { printf \"%%.0f\", n }'",
+			  url, which);
 	AUTO_FREE char *output = NULL;
 	if (command == NULL || lab_run(command, &output, err) < 0)
 		return -1;
 	char *end;
 	*ret = strtoll(output, &end, 10);
 	return end != output ? 0 : err_raise(err, ERR_CORRUPT, "the origin counts '%s'", output);
+}
+
+int netroot_origin_bytes(struct lab *lab, long long *ret, struct err *err)
+{
+	return sum_metrics(lab,
+		"/^snowboot_origin_chunk_bytes_total/ || "
+		"(/^snowboot_origin_sent_bytes_total/ && !/kind=\"boot\"/)",
+		ret, err);
+}
+
+int netroot_origin_boot_bytes(struct lab *lab, long long *ret, struct err *err)
+{
+	return sum_metrics(lab, "/^snowboot_origin_sent_bytes_total/ && /kind=\"boot\"/", ret, err);
 }
 
 int netroot_await_complete(struct lab *lab, struct err *err)
@@ -101,6 +134,37 @@ int netroot_expect_running(struct lab_client *client, struct err *err)
 	return guest_is_running(c, err);
 }
 
+int netroot_boot(struct lab *lab, const char *name, const struct machine *m,
+	struct lab_client *client, struct err *err)
+{
+	if (lab_client_start(lab, name, m, client, err) < 0 ||
+		netroot_expect_kernel(client, err) < 0)
+		return -1;
+	lab_step(lab, "%s: firmware to the kernel", name);
+	if (netroot_expect_running(client, err) < 0)
+		return -1;
+	lab_step(lab, "%s: the kernel to `running`", name);
+	return 0;
+}
+
+/* Stage 1 shows "snowboot: address 10.77.0.157/24 on eth0, the node's own". */
+int netroot_address(struct lab_client *client, bool shared, char ret[64], struct err *err)
+{
+	AUTO_FREE char *command = path_printf(err,
+		"sed -n 's|.*snowboot: address \\([0-9.]*\\)/[0-9]* on eth0, %s.*|\\1|p' '%s'",
+		shared ? "shared" : "the node", client->transcript);
+	AUTO_FREE char *output = NULL;
+	if (command == NULL || lab_run(command, &output, err) < 0)
+		return -1;
+	size_t len = strcspn(output, "\n");
+	if (len == 0 || len > 63)
+		return err_raise(err, ERR_NOT_FOUND, "the node got no address that is %s",
+			shared ? "shared" : "its own");
+	memcpy(ret, output, len);
+	ret[len] = '\0';
+	return 0;
+}
+
 int netroot_wait(struct lab_client *client, unsigned ms, struct err *err)
 {
 	uint64_t deadline = deadline_in(ms);
@@ -111,14 +175,36 @@ int netroot_wait(struct lab_client *client, unsigned ms, struct err *err)
 	return 0;
 }
 
+/* What the console says behind `off` has no word that complains. */
+static int check_console(const struct lab_client *client, uint64_t off, const char *const *words,
+	size_t count, struct err *err)
+{
+	AUTO_BUF text = {0};
+	if (fd_read_file(AT_FDCWD, client->transcript, 64 << 20, &text, err) < 0)
+		return -1;
+	const char *console = buf_str(&text, err);
+	if (console == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		const char *found = strstr(console + off, words[i]);
+		if (found != NULL)
+			return err_raise(err, ERR_IO, "the console says '%.*s'",
+				(int)strcspn(found, "\r\n"), found);
+	}
+	return 0;
+}
+
 /* The end must be soon, and nothing on the console may complain of it. */
 static int finish(struct lab_client *client, const char *command, struct err *err)
 {
 	/* systemd cannot unmount /nix/store, from which it runs itself; that is as ever. */
-	static const char *const complaints[] = {"I/O error", "timed out", "still blocked"};
-	AUTO_BUF text = {0};
-	uint64_t began = deadline_now_ms();
+	static const char *const complaints[] = {"timed out", "still blocked", "stop job"};
+	static const char *const never[] = {"I/O error", "SQUASHFS error"};
+	struct stat st;
 	struct console *c = vm_console(client->vm);
+	if (stat(client->transcript, &st) < 0)
+		return err_sys(err, "cannot stat '%s'", client->transcript);
+	uint64_t began = deadline_now_ms();
 	if (console_send(c, "dmesg -n 5\n", err) < 0 || console_send(c, command, err) < 0)
 		return -1;
 	int r = vm_wait(client->vm, END_MS, err);
@@ -126,17 +212,11 @@ static int finish(struct lab_client *client, const char *command, struct err *er
 		return err_raise(err, ERR_AGAIN,
 			"the machine does not end within %d ms after '%.*s'", END_MS,
 			(int)strcspn(command, "\n"), command);
-	if (r < 0 || fd_read_file(AT_FDCWD, client->transcript, 64 << 20, &text, err) < 0)
+	if (r < 0 ||
+		check_console(
+			client, (uint64_t)st.st_size, complaints, ARRAY_LEN(complaints), err) < 0 ||
+		check_console(client, 0, never, ARRAY_LEN(never), err) < 0)
 		return -1;
-	const char *console = buf_str(&text, err);
-	if (console == NULL)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(complaints); i++) {
-		const char *found = strstr(console, complaints[i]);
-		if (found != NULL)
-			return err_raise(err, ERR_IO, "the console says '%.*s'",
-				(int)strcspn(found, "\r\n"), found);
-	}
 	printf("            '%.*s' took %.1f s\n", (int)strcspn(command, "\n"), command,
 		(double)(deadline_now_ms() - began) / 1000);
 	return 0;
@@ -167,13 +247,25 @@ int netroot_processes(struct console *c, struct err *err)
 	return err_raise(err, ERR_IO, "supervisor and node, with their OOM scores: '%s'", output);
 }
 
-int netroot_clean_log(struct console *c, struct err *err)
+static int find_in_log(struct console *c, const char *pattern, struct err *err)
 {
+	AUTO_FREE char *command = path_printf(err, "dmesg | grep -iE '%s' || :", pattern);
 	AUTO_FREE char *output = NULL;
-	if (shell_must(c, "dmesg | grep -iE 'i/o error|squashfs error|hung task|blocked for' || :",
-		    SHORT_MS, &output, err) < 0)
+	if (command == NULL || shell_must(c, command, SHORT_MS, &output, err) < 0)
 		return -1;
 	return output[0] == '\0' ? 0 : err_raise(err, ERR_IO, "the kernel says: %s", output);
+}
+
+int netroot_clean_log(struct console *c, struct err *err)
+{
+	return find_in_log(c, "i/o error|squashfs error|hung task|blocked for", err);
+}
+
+int netroot_log_after(struct console *c, unsigned off_ms, struct err *err)
+{
+	if (off_ms < HUNG_TASK_MS)
+		return netroot_clean_log(c, err);
+	return find_in_log(c, "i/o error|squashfs error", err);
 }
 
 /* Two readers in the background: blocks around the page cache, each timed; and files, again and

@@ -13,12 +13,24 @@
 
 #define NETROOT_STALL_MAX_MS 5000 /* of a read while a node dies and another takes over */
 
+#define NETROOT_NODE_PORT "8470"
+
+/* A machine with nothing but one card. */
+struct machine netroot_machine(const char *mac);
+/* `short_ms`, or ten minutes in full length (SNOWBOOT_LONG=1): how long something is off. */
+unsigned netroot_off_ms(unsigned short_ms);
+
 /* Serves a network root; `append` is for the kernel command line, or NULL. Key and serials are the
  * lab's own and stay when it is called again after lab_kill_server(). */
 int netroot_serve(struct lab *lab, const char *system, const char *append, struct err *err);
+/* The same with words of one's own, and NULL behind the last. */
+int netroot_serve_with(
+	struct lab *lab, const char *system, const char *const *options, struct err *err);
 /* Bytes of objects, chunks, manifests and profiles that the origin has sent; kernel and initramfs
  * not counted. */
 int netroot_origin_bytes(struct lab *lab, long long *ret, struct err *err);
+/* Bytes of kernels, initramfs and scripts that the origin has sent. */
+int netroot_origin_boot_bytes(struct lab *lab, long long *ret, struct err *err);
 /* Until the origin knows that a machine has all of its system. */
 int netroot_await_complete(struct lab *lab, struct err *err);
 
@@ -27,6 +39,11 @@ int netroot_expect_kernel(struct lab_client *client, struct err *err);
 int netroot_expect_stage2(struct lab_client *client, struct err *err);
 /* Logs in and waits for `running`. */
 int netroot_expect_running(struct lab_client *client, struct err *err);
+/* From power-on to a shell in a system that is up. */
+int netroot_boot(struct lab *lab, const char *name, const struct machine *m,
+	struct lab_client *client, struct err *err);
+/* The address that stage 1 showed: the node's own, or one that it shares with the machine. */
+int netroot_address(struct lab_client *client, bool shared, char ret[64], struct err *err);
 /* Lets time pass while its console is read. */
 int netroot_wait(struct lab_client *client, unsigned ms, struct err *err);
 /* It switches itself off, or would start again, soon and without a complaint. */
@@ -35,8 +52,10 @@ int netroot_reboot(struct lab_client *client, struct err *err);
 
 /* Supervisor and node run, named and guarded as they must be. */
 int netroot_processes(struct console *c, struct err *err);
-/* The kernel reports no I/O error. */
+/* The kernel reports no I/O error, and no task that waited for more than two minutes. */
 int netroot_clean_log(struct console *c, struct err *err);
+/* The same after something was off for so long: where that was longer, tasks did wait. */
+int netroot_log_after(struct console *c, unsigned off_ms, struct err *err);
 /*
  * Kills the node some times while the guest reads blocks and files: none fails, none changes.
  * *ret_stall_ms is the longest read.

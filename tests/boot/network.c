@@ -15,35 +15,15 @@
 #include <unistd.h>
 
 #define MEMORY_MIB 768
-/* How long the link is away; NETWORK_AWAY_S says otherwise, as ten minutes. */
-#define AWAY_S 90
-#define AWAY_SHARED_S 25
+#define AWAY_MS 90000 /* the link; ten minutes in full length */
+#define AWAY_SHARED_MS 25000
 #define ANSWER_MS 120000
-#define NODE_PORT "8470"
 
 struct network_case {
 	const char *name, *fixture, *service;
 	bool shared;
 	int (*run)(struct lab *lab, struct err *err); /* NULL: survive() */
 };
-
-/* Stage 1 shows "snowboot: address 10.77.0.157/24 on eth0, the node's own". */
-static int find_address(struct lab_client *client, bool shared, char ret[64], struct err *err)
-{
-	AUTO_FREE char *command = path_printf(err,
-		"sed -n 's|.*snowboot: address \\([0-9.]*\\)/[0-9]* on eth0, %s.*|\\1|p' '%s'",
-		shared ? "shared" : "the node", client->transcript);
-	AUTO_FREE char *output = NULL;
-	if (command == NULL || lab_run(command, &output, err) < 0)
-		return -1;
-	size_t len = strcspn(output, "\n");
-	if (len == 0 || len > 63)
-		return err_raise(err, ERR_NOT_FOUND, "the node got no address that is %s",
-			shared ? "shared" : "its own");
-	memcpy(ret, output, len);
-	ret[len] = '\0';
-	return 0;
-}
 
 /* Files that no boot has read: from the cache and the node, not from memory. */
 static int reads(struct lab_client *client, const char *what, struct err *err)
@@ -79,7 +59,7 @@ static int ask_node(const char *address, bool answers, struct err *err)
 {
 	AUTO_FREE char *output = NULL;
 	AUTO_FREE char *command = path_printf(err,
-		"curl -sS -m 5 http://%s:" NODE_PORT
+		"curl -sS -m 5 http://%s:" NETROOT_NODE_PORT
 		"/metrics 2>&1 | grep -c ^snowboot_node_ || true",
 		address);
 	if (command == NULL || lab_run(command, &output, err) < 0)
@@ -98,18 +78,10 @@ static int set_link(struct lab_client *client, bool up, struct err *err)
 		json_pack("{s:s, s:b}", "name", "net0", "up", up), 10000, NULL, err);
 }
 
-static unsigned away_ms(bool shared)
-{
-	const char *seconds = getenv("NETWORK_AWAY_S");
-	if (seconds != NULL)
-		return 1000 * (unsigned)strtoul(seconds, NULL, 10);
-	return 1000 * (shared ? AWAY_SHARED_S : AWAY_S);
-}
-
 /* Pulls the cable while something is read that is not there yet. */
 static int pull_cable(struct lab *lab, struct lab_client *client, bool shared, struct err *err)
 {
-	unsigned ms = away_ms(shared);
+	unsigned ms = netroot_off_ms(shared ? AWAY_SHARED_MS : AWAY_MS);
 	if (set_link(client, false, err) < 0 ||
 		run_in_guest(client,
 			"echo 3 > /proc/sys/vm/drop_caches; (cat "
@@ -119,10 +91,12 @@ static int pull_cable(struct lab *lab, struct lab_client *client, bool shared, s
 		netroot_wait(client, ms, err) < 0 || set_link(client, true, err) < 0)
 		return -1;
 	lab_step(lab, "the link was away for %u s", ms / 1000);
-	return run_in_guest(client,
-		"for i in $(seq 90); do grep -q done /run/read-away && break; sleep 1; done; "
-		"grep done /run/read-away",
-		err);
+	if (run_in_guest(client,
+		    "for i in $(seq 90); do grep -q done /run/read-away && break; sleep 1; done; "
+		    "grep done /run/read-away",
+		    err) < 0)
+		return -1;
+	return netroot_log_after(vm_console(client->vm), ms, err);
 }
 
 static int survive(struct lab *lab, const struct network_case *test, struct err *err)
@@ -139,7 +113,7 @@ static int survive(struct lab *lab, const struct network_case *test, struct err 
 		netroot_expect_running(&client, err) < 0)
 		return -1;
 	lab_step(lab, "running");
-	if (find_address(&client, test->shared, address, err) < 0 ||
+	if (netroot_address(&client, test->shared, address, err) < 0 ||
 		check_firewall(&client, err) < 0 || ask_node(address, !test->shared, err) < 0)
 		return -1;
 	lab_step(lab,
@@ -154,8 +128,7 @@ static int survive(struct lab *lab, const struct network_case *test, struct err 
 				err) < 0)
 			return err_prefix(err, "after '%s'", restart);
 	lab_step(lab, "%s was started again three times", test->service);
-	if (pull_cable(lab, &client, test->shared, err) < 0 ||
-		netroot_clean_log(vm_console(client.vm), err) < 0)
+	if (pull_cable(lab, &client, test->shared, err) < 0)
 		return -1;
 	lab_step(lab, "what was being read came when the link was back");
 	if (guest_is_running(vm_console(client.vm), err) < 0 || netroot_poweroff(&client, err) < 0)
@@ -192,7 +165,7 @@ static int behind_vlan(struct lab *lab, struct err *err)
 	if (make_vlan(lab, err) < 0 || netroot_serve(lab, system, "snowboot.vlan=5", err) < 0 ||
 		lab_client_start(lab, "vlan", &m, &client, err) < 0 ||
 		netroot_expect_running(&client, err) < 0 ||
-		find_address(&client, false, address, err) < 0)
+		netroot_address(&client, false, address, err) < 0)
 		return -1;
 	if (strncmp(address, "10.78.0.", 8) != 0)
 		return err_raise(
