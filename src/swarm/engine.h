@@ -72,6 +72,20 @@ struct engine_ops {
 	void (*got)(void *want, struct engine_body *body, enum swarm_source source, void *data);
 };
 
+/* All of them, each by the function of that name behind `prefix`. */
+#define ENGINE_OPS(prefix) \
+	{ \
+		.dial = prefix##dial, .dial_origin = prefix##dial_origin, \
+		.hang_up = prefix##hang_up, .send = prefix##send, .has_room = prefix##has_room, \
+		.part = prefix##part, .mirror_get = prefix##mirror_get, \
+		.mirror_cancel = prefix##mirror_cancel, \
+		.mirror_distrust = prefix##mirror_distrust, .body_new = prefix##body_new, \
+		.body_write = prefix##body_write, .body_verify = prefix##body_verify, \
+		.body_ref = prefix##body_ref, .body_unref = prefix##body_unref, \
+		.has = prefix##has, .load = prefix##load, .recheck = prefix##recheck, \
+		.inventory = prefix##inventory, .store = prefix##store, .got = prefix##got, \
+	}
+
 int engine_new(const struct engine_params *params, const struct engine_ops *ops, void *data,
 	uint64_t now_us, struct engine **ret, struct err *err);
 /* Hangs up everywhere. NULL is fine; returns NULL. */

@@ -418,25 +418,4 @@ static void op_mirror_distrust(struct engine_link *link, const struct chunk *chu
 	(void)data;
 }
 
-const struct engine_ops world_engine_ops = {
-	.dial = op_dial,
-	.dial_origin = op_dial_origin,
-	.hang_up = op_hang_up,
-	.send = op_send,
-	.has_room = op_has_room,
-	.part = op_part,
-	.mirror_get = op_mirror_get,
-	.mirror_cancel = op_mirror_cancel,
-	.mirror_distrust = op_mirror_distrust,
-	.body_new = op_body_new,
-	.body_write = op_body_write,
-	.body_verify = op_body_verify,
-	.body_ref = op_body_ref,
-	.body_unref = op_body_unref,
-	.has = op_has,
-	.load = op_load,
-	.recheck = op_recheck,
-	.inventory = op_inventory,
-	.store = op_store,
-	.got = op_got,
-};
+const struct engine_ops world_engine_ops = ENGINE_OPS(op_);
