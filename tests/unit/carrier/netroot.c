@@ -26,19 +26,45 @@ static void init(struct sandbox *s, struct system *system)
 
 static struct strvec excluded;
 
-static int compose(struct sandbox *s, const struct system *system, struct pool *pool,
-	struct netroot *ret, struct err *err)
+/* A store, its system and a pool. */
+struct lab {
+	struct sandbox s;
+	struct system system;
+	struct pool *pool;
+};
+
+static void lab_init(struct lab *lab)
 {
-	const struct netroot_params params = {.system = system,
-		.closure = &s->closure,
+	*lab = (struct lab){0};
+	init(&lab->s, &lab->system);
+	lab->pool = sandbox_open(&lab->s);
+}
+
+static void lab_done(struct lab *lab)
+{
+	pool_close(lab->pool);
+	system_done(&lab->system);
+	sandbox_done(&lab->s);
+}
+
+static int compose(struct lab *lab, struct netroot *ret, struct err *err)
+{
+	const struct netroot_params params = {.system = &lab->system,
+		.closure = &lab->s.closure,
 		.pool = &sandbox_params,
 		.modules = "minimal",
 		.append = "debug",
 		.config = "key test-1:AAAA\n",
 		.exclude_from_peers = &excluded};
-	if (pool_add(pool, &s->closure, &sandbox_params, NULL, err) < 0)
+	if (pool_add(lab->pool, &lab->s.closure, &sandbox_params, NULL, err) < 0)
 		return -1;
-	return netroot_compose(pool, &params, NULL, ret, err);
+	return netroot_compose(lab->pool, &params, NULL, ret, err);
+}
+
+static void must_compose(struct lab *lab, struct netroot *ret)
+{
+	struct err err = ERR_INIT;
+	assert_ok(compose(lab, ret, &err));
 }
 
 /* Bytes that came from wherever, believed because the catalog vouches for every piece. */
@@ -123,32 +149,28 @@ static struct digest generated(const struct image *image)
 static void node_makes_the_same_metadata(void **state)
 {
 	(void)state;
-	struct err err = ERR_INIT;
-	struct sandbox s;
-	AUTO_SYSTEM system = {0};
-	init(&s, &system);
-	struct pool *pool = sandbox_open(&s);
+	struct lab lab;
+	lab_init(&lab);
 	AUTO_NETROOT netroot = {0};
-	assert_ok(compose(&s, &system, pool, &netroot, &err));
+	must_compose(&lab, &netroot);
 	AUTO(node_side_done) struct node_side node;
-	recompose(&node, pool, &netroot.catalog_blob);
+	recompose(&node, lab.pool, &netroot.catalog_blob);
 	struct digest metadata = generated(&node.image);
 	assert_true(digest_equal(&metadata, &node.catalog.metadata));
 	/* Not by looking up what was remembered either. */
 	AUTO_NETROOT again = {0};
-	assert_ok(compose(&s, &system, pool, &again, &err));
+	must_compose(&lab, &again);
 	assert_true(digest_equal(&again.catalog.metadata, &metadata));
 	assert_true(digest_equal(&again.id, &netroot.id));
 	assert_true(digest_equal(&again.catalog_blob.digest, &netroot.catalog_blob.digest));
-	pool_close(pool);
+	pool_close(lab.pool);
 	/* Nothing but the segments is remembered: all is made again. */
-	test_shell("sqlite3 '%s/index.sqlite' 'DELETE FROM memos'", s.pool);
-	pool = sandbox_open(&s);
+	test_shell("sqlite3 '%s/index.sqlite' 'DELETE FROM memos'", lab.s.pool);
+	lab.pool = sandbox_open(&lab.s);
 	AUTO_NETROOT anew = {0};
-	assert_ok(compose(&s, &system, pool, &anew, &err));
+	must_compose(&lab, &anew);
 	assert_true(digest_equal(&anew.id, &netroot.id));
-	pool_close(pool);
-	sandbox_done(&s);
+	lab_done(&lab);
 }
 
 static const struct chunk_table *table_of(const struct node_side *n, const char *name)
@@ -165,14 +187,12 @@ static void chunks_make_the_whole_image(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct sandbox s;
-	AUTO_SYSTEM system = {0};
-	init(&s, &system);
-	struct pool *pool = sandbox_open(&s);
+	struct lab lab;
+	lab_init(&lab);
 	AUTO_NETROOT netroot = {0};
-	assert_ok(compose(&s, &system, pool, &netroot, &err));
+	must_compose(&lab, &netroot);
 	AUTO(node_side_done) struct node_side n;
-	recompose(&n, pool, &netroot.catalog_blob);
+	recompose(&n, lab.pool, &netroot.catalog_blob);
 	AUTO_FREE uint8_t *image = calloc(1, n.image.size);
 	size_t chunks = 0;
 	VEC_FOREACH(extent, &n.image.extents) {
@@ -185,7 +205,7 @@ static void chunks_make_the_whole_image(void **state)
 		for (uint64_t at = extent->file_off; at < end; chunks++) {
 			struct chunk chunk = chunk_table_at(table, chunk_table_find(table, at));
 			assert_true(chunk.off <= at && chunk.off + chunk.len > at);
-			AUTO_FREE char *path = pool_object_path(pool, &chunk.object, &err);
+			AUTO_FREE char *path = pool_object_path(lab.pool, &chunk.object, &err);
 			AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
 			uint8_t bytes[CHUNK_MAX];
 			size_t len;
@@ -199,28 +219,25 @@ static void chunks_make_the_whole_image(void **state)
 		}
 	}
 	assert_true(chunks > 8);
-	test_write(s.dir, "image", image, n.image.size);
+	test_write(lab.s.dir, "image", image, n.image.size);
 	test_shell("cd '%s' && unsquashfs -n -q -d sq image >/dev/null 2>&1 && "
 		   "diff -r --no-dereference sq/aaaa-big nix/store/aaaa-big && "
 		   "cmp sq/bbbb-secret/key nix/store/bbbb-secret/key",
-		s.dir);
-	pool_close(pool);
-	sandbox_done(&s);
+		lab.s.dir);
+	lab_done(&lab);
 }
 
 static void catalog_has_what_stage_1_wants(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct sandbox s;
-	AUTO_SYSTEM system = {0};
-	init(&s, &system);
-	struct pool *pool = sandbox_open(&s);
+	struct lab lab;
+	lab_init(&lab);
 	AUTO_NETROOT netroot = {0};
 	assert_ok(strvec_push(&excluded, "secret*", &err));
 	/* What the store itself hides from others is private, too. */
-	test_shell("chmod 750 '%s/cccc-empty'", s.store);
-	assert_ok(compose(&s, &system, pool, &netroot, &err));
+	test_shell("chmod 750 '%s/cccc-empty'", lab.s.store);
+	must_compose(&lab, &netroot);
 	strvec_done(&excluded);
 	static const char *const files[] = {
 		"db.sqlite", "initramfs", "kernel", "plan", "registration", "schema"};
@@ -233,7 +250,7 @@ static void catalog_has_what_stage_1_wants(void **state)
 				strcmp(member->name, "cccc-empty") == 0);
 	AUTO_BUF text = {0};
 	AUTO_PLAN plan = {0};
-	fetch(pool, &catalog_file(&netroot.catalog, "plan")->blob, &text);
+	fetch(lab.pool, &catalog_file(&netroot.catalog, "plan")->blob, &text);
 	assert_ok(plan_decode((char *)text.data, text.len, &plan, &err));
 	assert_string_equal(plan.system, SYSTEM);
 	assert_string_equal(plan.image, "/dev/nbd0");
@@ -246,14 +263,13 @@ static void catalog_has_what_stage_1_wants(void **state)
 		"console=ttyS0 quiet init=" SYSTEM
 		"/init fstab=no rootfstype=ramfs net.ifnames=0 debug");
 	assert_string_equal(netroot.system, SYSTEM);
-	test_shell("cmp '%s' '%s/linux/bzImage'", netroot.kernel, s.store);
+	test_shell("cmp '%s' '%s/linux/bzImage'", netroot.kernel, lab.s.store);
 	assert_int_equal(netroot.initramfs.extents.len, 1);
-	test_shell("cp '%s' '%s/initrd'", netroot.initramfs.extents.items[0].path, s.dir);
+	test_shell("cp '%s' '%s/initrd'", netroot.initramfs.extents.items[0].path, lab.s.dir);
 	test_shell("cd '%s' && tail -c 512 initrd >own && grep -aq snowboot/node.conf own && "
 		   "grep -aq 'key test-1:AAAA' own && ! grep -aq squashfs own",
-		s.dir);
-	pool_close(pool);
-	sandbox_done(&s);
+		lab.s.dir);
+	lab_done(&lab);
 }
 
 static double seconds(void)
@@ -267,30 +283,27 @@ static void other_inputs_give_another_catalog(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct sandbox s;
-	AUTO_SYSTEM system = {0};
-	init(&s, &system);
-	struct pool *pool = sandbox_open(&s);
+	struct lab lab;
+	lab_init(&lab);
 	AUTO_NETROOT first = {0}, second = {0}, third = {0}, fourth = {0};
-	assert_ok(compose(&s, &system, pool, &first, &err));
+	must_compose(&lab, &first);
 	double begin = seconds();
-	assert_ok(compose(&s, &system, pool, &second, &err));
+	must_compose(&lab, &second);
 	print_message("composed again in %.1f ms\n", 1e3 * (seconds() - begin));
 	assert_true(digest_equal(&first.id, &second.id));
 	assert_ok(strvec_push(&excluded, "aaaa-big", &err));
-	assert_ok(compose(&s, &system, pool, &third, &err));
+	must_compose(&lab, &third);
 	strvec_done(&excluded);
 	assert_false(digest_equal(&first.catalog_blob.digest, &third.catalog_blob.digest));
 	/* The command line stands in the manifest, not in the catalog. */
-	assert_ok(strvec_push(&system.params, "net.ifnames=1", &err));
-	assert_ok(compose(&s, &system, pool, &fourth, &err));
+	assert_ok(strvec_push(&lab.system.params, "net.ifnames=1", &err));
+	must_compose(&lab, &fourth);
 	assert_string_equal(fourth.cmdline,
 		"console=ttyS0 quiet net.ifnames=1 init=" SYSTEM
 		"/init fstab=no rootfstype=ramfs debug");
 	assert_true(digest_equal(&first.catalog_blob.digest, &fourth.catalog_blob.digest));
 	assert_false(digest_equal(&first.id, &fourth.id));
-	pool_close(pool);
-	sandbox_done(&s);
+	lab_done(&lab);
 }
 
 /* A segment that rots before its table is made must not be vouched for. */
@@ -298,45 +311,40 @@ static void a_damaged_segment_gets_no_table(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct sandbox s;
-	AUTO_SYSTEM system = {0};
-	init(&s, &system);
-	struct pool *pool = sandbox_open(&s);
+	struct lab lab;
+	lab_init(&lab);
 	struct pool_segment segment;
-	assert_ok(pool_add(pool, &s.closure, &sandbox_params, NULL, &err));
-	const struct path_info *big = &s.closure.items[s.closure.len - 2];
-	assert_int_equal(pool_find(pool, &big->nar_hash, &sandbox_params, &segment, &err), 1);
-	AUTO_FREE char *path = pool_object_path(pool, &segment.data, &err);
+	assert_ok(pool_add(lab.pool, &lab.s.closure, &sandbox_params, NULL, &err));
+	const struct path_info *big = &lab.s.closure.items[lab.s.closure.len - 2];
+	assert_int_equal(pool_find(lab.pool, &big->nar_hash, &sandbox_params, &segment, &err), 1);
+	AUTO_FREE char *path = pool_object_path(lab.pool, &segment.data, &err);
 	test_shell(
 		"chmod u+w '%s' && printf x | dd of='%s' bs=1 seek=70000 conv=notrunc status=none",
 		path, path);
 	AUTO_NETROOT netroot = {0};
-	assert_int_equal(compose(&s, &system, pool, &netroot, &err), -1);
+	assert_int_equal(compose(&lab, &netroot, &err), -1);
 	assert_string_equal(err.hint, "'snowboot pool verify --repair' forgets what is damaged");
 	AUTO_FREE char *want = path_printf(&(struct err){0}, "'%s': segment is damaged", path);
 	assert_err(&err, ERR_CORRUPT, want);
 	test_shell("truncate -s 70000 '%s'", path);
-	assert_int_equal(compose(&s, &system, pool, &netroot, &err), -1);
+	assert_int_equal(compose(&lab, &netroot, &err), -1);
 	AUTO_FREE char *cut = path_printf(&(struct err){0}, "'%s': segment is cut off", path);
 	assert_err(&err, ERR_CORRUPT, cut);
-	pool_close(pool);
-	sandbox_done(&s);
+	lab_done(&lab);
 }
 
 static void needs_nbd(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct sandbox s;
-	AUTO_SYSTEM system = {0};
-	sample_init(&s, &system);
-	struct pool *pool = sandbox_open(&s);
+	struct lab lab = {0};
+	sample_init(&lab.s, &lab.system);
+	lab.pool = sandbox_open(&lab.s);
 	AUTO_NETROOT netroot = {0};
-	assert_int_equal(compose(&s, &system, pool, &netroot, &err), -1);
+	assert_int_equal(compose(&lab, &netroot, &err), -1);
 	assert_err(&err, ERR_NOT_FOUND,
 		"initramfs: kernel '6.1.0' has no 'nbd', neither as a module nor built in");
-	pool_close(pool);
-	sandbox_done(&s);
+	lab_done(&lab);
 }
 
 #define DAY ((int64_t)86400)
@@ -345,6 +353,7 @@ struct issuer {
 	const char *dir;
 	struct secret_key keys[2];
 	struct netroot netroot;
+	struct manifest last; /* that was issued */
 };
 
 static void issuer_init(struct issuer *i)
@@ -362,9 +371,11 @@ static void issuer_done(struct issuer *i)
 	secret_key_done(&i->keys[0]);
 	secret_key_done(&i->keys[1]);
 	netroot_done(&i->netroot);
+	manifest_done(&i->last);
 }
 
-static uint64_t issue(struct issuer *i, size_t keys, int64_t now, struct manifest *ret)
+/* Gives its serial. */
+static uint64_t issue(struct issuer *i, size_t keys, int64_t now)
 {
 	struct err err = ERR_INIT;
 	const struct netroot_issue params = {.name = "default",
@@ -373,9 +384,16 @@ static uint64_t issue(struct issuer *i, size_t keys, int64_t now, struct manifes
 		.key_count = keys,
 		.now = now,
 		.lifetime = 30 * DAY};
-	assert_ok(netroot_issue(&i->netroot, &params, ret, &err));
-	assert_int_equal(ret->signatures.len, keys);
-	return ret->serial;
+	manifest_done(&i->last);
+	assert_ok(netroot_issue(&i->netroot, &params, &i->last, &err));
+	assert_int_equal(i->last.signatures.len, keys);
+	return i->last.serial;
+}
+
+static void replace(char **text, const char *with)
+{
+	free(*text);
+	*text = strdup(with);
 }
 
 static void serials_count_issues(void **state)
@@ -384,34 +402,23 @@ static void serials_count_issues(void **state)
 	const int64_t now = 1700000000;
 	struct issuer i;
 	issuer_init(&i);
-	struct manifest m;
-	assert_int_equal(issue(&i, 1, now, &m), 1);
-	assert_int_equal(m.expires, now + 30 * DAY);
-	manifest_done(&m);
+	assert_int_equal(issue(&i, 1, now), 1);
+	assert_int_equal(i.last.expires, now + 30 * DAY);
 	/* The same bytes with most of the time left: the same issue, also for another key. */
-	assert_int_equal(issue(&i, 2, now + 14 * DAY, &m), 1);
-	assert_int_equal(m.issued, now);
-	assert_string_equal(m.signatures.items[1].name, "new-1");
-	manifest_done(&m);
+	assert_int_equal(issue(&i, 2, now + 14 * DAY), 1);
+	assert_int_equal(i.last.issued, now);
+	assert_string_equal(i.last.signatures.items[1].name, "new-1");
 	/* Half of the time is over, or the clock went back. */
-	assert_int_equal(issue(&i, 1, now + 16 * DAY, &m), 2);
-	manifest_done(&m);
-	assert_int_equal(issue(&i, 1, now, &m), 3);
-	manifest_done(&m);
+	assert_int_equal(issue(&i, 1, now + 16 * DAY), 2);
+	assert_int_equal(issue(&i, 1, now), 3);
 	/* Another system, and back: a rollback is a new issue. */
-	free(i.netroot.system);
-	i.netroot.system = strdup("/nix/store/two");
-	assert_int_equal(issue(&i, 1, now, &m), 4);
-	manifest_done(&m);
-	free(i.netroot.system);
-	i.netroot.system = strdup("/nix/store/one");
-	assert_int_equal(issue(&i, 1, now, &m), 5);
-	manifest_done(&m);
-	free(i.netroot.cmdline);
-	i.netroot.cmdline = strdup("loud");
-	assert_int_equal(issue(&i, 1, now, &m), 6);
-	assert_string_equal(m.cmdline, "loud");
-	manifest_done(&m);
+	replace(&i.netroot.system, "/nix/store/two");
+	assert_int_equal(issue(&i, 1, now), 4);
+	replace(&i.netroot.system, "/nix/store/one");
+	assert_int_equal(issue(&i, 1, now), 5);
+	replace(&i.netroot.cmdline, "loud");
+	assert_int_equal(issue(&i, 1, now), 6);
+	assert_string_equal(i.last.cmdline, "loud");
 	issuer_done(&i);
 }
 
@@ -435,10 +442,8 @@ static void a_lost_serial_is_an_error(void **state)
 	(void)state;
 	struct err err = ERR_INIT;
 	struct issuer i;
-	struct manifest m;
 	issuer_init(&i);
-	assert_int_equal(issue(&i, 1, 1700000000, &m), 1);
-	manifest_done(&m);
+	assert_int_equal(issue(&i, 1, 1700000000), 1);
 	AUTO_FREE char *file = path_printf(&err, "%s/serials/default", i.dir);
 	AUTO_FREE char *want = path_printf(
 		&err, "issuing the manifest 'default': '%s': manifest: line 1 is cut off", file);
