@@ -103,6 +103,12 @@ static void on_end(uint32_t id, enum mirror_end how, void *data)
 
 static const struct mirror_ops ops = {on_part, on_end};
 
+static struct sockaddr_in any_port(void)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
 static void start_at(struct fixture *f, uint16_t port)
 {
 	struct err err = ERR_INIT;
@@ -114,9 +120,11 @@ static void start_at(struct fixture *f, uint16_t port)
 	assert_ok(mirror_new(f->base, f->client, url, &ops, f, &f->mirror, &err));
 }
 
-static void start(struct fixture *f)
+static int set_up(void **state)
 {
 	struct err err = ERR_INIT;
+	struct fixture *f = calloc(1, sizeof(*f));
+	assert_non_null(f);
 	*f = (struct fixture){.base = event_base_new()};
 	for (unsigned i = 0; i < OBJECTS; i++) {
 		f->bytes[i] = malloc(OBJECT_SIZE);
@@ -124,18 +132,20 @@ static void start(struct fixture *f)
 			f->bytes[i][j] = (uint8_t)(j * 2654435761u >> 13) + (uint8_t)i;
 		f->objects[i] = digest_of(f->bytes[i], OBJECT_SIZE);
 	}
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in addr = any_port();
 	const struct http_server_config config = {
 		.limits = HTTP_LIMITS_DEFAULT, .handle = handle, .data = f};
 	assert_ok(http_server_new(
 		f->base, (struct sockaddr *)&addr, sizeof(addr), &config, &f->server, &err));
 	log_setup(LOG_LEVEL_INFO, log_sink, f);
 	start_at(f, http_server_port(f->server));
+	*state = f;
+	return 0;
 }
 
-static void stop(struct fixture *f)
+static int tear_down(void **state)
 {
+	struct fixture *f = *state;
 	mirror_free(f->mirror);
 	http_client_free(f->client);
 	http_server_free(f->server);
@@ -145,6 +155,8 @@ static void stop(struct fixture *f)
 	for (unsigned i = 0; i < IDS; i++)
 		buf_done(&f->seen[i].bytes);
 	log_setup(LOG_LEVEL_INFO, NULL, NULL);
+	free(f);
+	return 0;
 }
 
 static void turn(struct fixture *f)
@@ -152,6 +164,19 @@ static void turn(struct fixture *f)
 	struct timeval tv = {.tv_usec = 10000};
 	event_base_loopexit(f->base, &tv);
 	event_base_loop(f->base, EVLOOP_ONCE);
+}
+
+static void turns(struct fixture *f, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		turn(f);
+}
+
+/* Until the mirror is not passed over any more. */
+static void sit_out(struct fixture *f)
+{
+	while (mirror_penalty_ms(f->mirror) > 0)
+		turn(f);
 }
 
 static void wait_for(struct fixture *f, unsigned ends)
@@ -175,6 +200,14 @@ static void want(struct fixture *f, uint32_t id, unsigned object, uint64_t off, 
 	assert_int_equal(f->seen[id].ended, 0);
 }
 
+/* Somebody waits for it, and so do we for its end. */
+static void demand(struct fixture *f, uint32_t id, unsigned object, uint64_t off, uint32_t len)
+{
+	unsigned ends = f->ends;
+	want(f, id, object, off, len, SWARM_DEMAND);
+	wait_for(f, ends + 1);
+}
+
 static void came(struct fixture *f, uint32_t id, unsigned object, uint64_t off, uint32_t len)
 {
 	assert_int_equal(f->seen[id].ended, 1);
@@ -183,265 +216,222 @@ static void came(struct fixture *f, uint32_t id, unsigned object, uint64_t off, 
 	assert_memory_equal(f->seen[id].bytes.data, f->bytes[object] + off, len);
 }
 
-static void failed(struct fixture *f, uint32_t id, enum mirror_end how)
+static void ended(struct fixture *f, uint32_t id, enum mirror_end how)
 {
 	assert_int_equal(f->seen[id].ended, 1);
 	assert_int_equal(f->seen[id].how, how);
 }
 
-/* The log is one line: of the origin, and this; then it is empty. */
-static void logged(struct fixture *f, const char *what)
+/* The log is one line: of the origin, and this with the object's name for an %s; then it is empty.
+ */
+static void logged(struct fixture *f, const char *what, const struct digest *object)
 {
-	char line[1024];
+	char line[1024], text[512], hex[DIGEST_HEX_SIZE] = "";
+	if (object != NULL)
+		digest_hex(object, hex);
+	snprintf(text, sizeof(text), what, hex);
 	snprintf(line, sizeof(line), "origin 'http://127.0.0.1:%u/a'%s\n",
-		http_server_port(f->server), what);
+		http_server_port(f->server), text);
 	assert_string_equal(f->log, line);
 	f->log[0] = '\0';
 }
 
 static void neighbours(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
+	struct fixture *f = *state;
 	/* Overlapping, touching, with a small gap, out of order: one request. Far away, and another
 	 * object: one each. */
-	want(&f, 1, 0, 32768, 40000, SWARM_PREFETCH);
-	want(&f, 2, 1, 0, 10, SWARM_PREFETCH);
-	want(&f, 3, 0, 0, 33792, SWARM_PREFETCH);
-	want(&f, 4, 0, 72768, 100, SWARM_PREFETCH);
-	want(&f, 5, 0, 400000, 1000, SWARM_PREFETCH);
-	want(&f, 6, 0, 75000, 5000, SWARM_BULK);
-	want(&f, 7, 0, 32768, 40000, SWARM_PREFETCH);
-	wait_for(&f, 7);
-	came(&f, 1, 0, 32768, 40000);
-	came(&f, 2, 1, 0, 10);
-	came(&f, 3, 0, 0, 33792);
-	came(&f, 4, 0, 72768, 100);
-	came(&f, 5, 0, 400000, 1000);
-	came(&f, 6, 0, 75000, 5000);
-	came(&f, 7, 0, 32768, 40000);
-	assert_int_equal(f.requests, 3);
-	assert_non_null(strstr(f.ranges, "0:0-79999 "));
-	assert_non_null(strstr(f.ranges, "0:400000-400999 "));
-	assert_non_null(strstr(f.ranges, "1:0-9 "));
-	assert_string_equal(f.log, "");
-	stop(&f);
+	want(f, 1, 0, 32768, 40000, SWARM_PREFETCH);
+	want(f, 2, 1, 0, 10, SWARM_PREFETCH);
+	want(f, 3, 0, 0, 33792, SWARM_PREFETCH);
+	want(f, 4, 0, 72768, 100, SWARM_PREFETCH);
+	want(f, 5, 0, 400000, 1000, SWARM_PREFETCH);
+	want(f, 6, 0, 75000, 5000, SWARM_BULK);
+	want(f, 7, 0, 32768, 40000, SWARM_PREFETCH);
+	wait_for(f, 7);
+	came(f, 1, 0, 32768, 40000);
+	came(f, 2, 1, 0, 10);
+	came(f, 3, 0, 0, 33792);
+	came(f, 4, 0, 72768, 100);
+	came(f, 5, 0, 400000, 1000);
+	came(f, 6, 0, 75000, 5000);
+	came(f, 7, 0, 32768, 40000);
+	assert_int_equal(f->requests, 3);
+	assert_non_null(strstr(f->ranges, "0:0-79999 "));
+	assert_non_null(strstr(f->ranges, "0:400000-400999 "));
+	assert_non_null(strstr(f->ranges, "1:0-9 "));
+	assert_string_equal(f->log, "");
 }
 
 static void demand_first(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
+	struct fixture *f = *state;
 	for (uint32_t i = 0; i < 20; i++)
-		want(&f, 1 + i, i % OBJECTS, (i / OBJECTS) * 100000ull, 1000, SWARM_BULK);
+		want(f, 1 + i, i % OBJECTS, (i / OBJECTS) * 100000ull, 1000, SWARM_BULK);
 	/* What lies behind a demand comes with it, what lies before has to wait. */
-	want(&f, 30, 3, 500000, 1000, SWARM_PREFETCH);
-	want(&f, 31, 3, 501000, 1000, SWARM_DEMAND);
-	want(&f, 32, 3, 502000, 1000, SWARM_PREFETCH);
-	wait_for(&f, 23);
-	came(&f, 31, 3, 501000, 1000);
-	assert_int_equal(strncmp(f.ranges, "3:501000-502999 ", 16), 0);
-	assert_int_equal(f.seen[31].order, 1);
-	assert_int_equal(f.seen[32].order, 2);
-	stop(&f);
+	want(f, 30, 3, 500000, 1000, SWARM_PREFETCH);
+	want(f, 31, 3, 501000, 1000, SWARM_DEMAND);
+	want(f, 32, 3, 502000, 1000, SWARM_PREFETCH);
+	wait_for(f, 23);
+	came(f, 31, 3, 501000, 1000);
+	assert_int_equal(strncmp(f->ranges, "3:501000-502999 ", 16), 0);
+	assert_int_equal(f->seen[31].order, 1);
+	assert_int_equal(f->seen[32].order, 2);
 }
 
 static void bounded(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
+	struct fixture *f = *state;
 	/* 600 KiB of neighbours around a demand: it does not wait for more than its bound. */
 	for (uint32_t i = 0; i < 50; i++)
-		want(&f, 1 + i, 0, i * 12288ull, 12288, i == 10 ? SWARM_DEMAND : SWARM_PREFETCH);
-	wait_for(&f, 50);
+		want(f, 1 + i, 0, i * 12288ull, 12288, i == 10 ? SWARM_DEMAND : SWARM_PREFETCH);
+	wait_for(f, 50);
 	for (uint32_t i = 0; i < 50; i++)
-		came(&f, 1 + i, 0, i * 12288ull, 12288);
-	assert_int_equal(strncmp(f.ranges, "0:122880-516095 ", 16), 0);
-	assert_int_equal(f.requests, 3);
-	stop(&f);
+		came(f, 1 + i, 0, i * 12288ull, 12288);
+	assert_int_equal(strncmp(f->ranges, "0:122880-516095 ", 16), 0);
+	assert_int_equal(f->requests, 3);
 }
 
 static void missing(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	struct digest known = f.objects[0];
-	f.objects[0] = digest_of("unknown", 7);
-	want(&f, 1, 0, 0, 100, SWARM_DEMAND);
-	f.objects[0] = known;
-	want(&f, 2, 0, 0, 100, SWARM_DEMAND);
-	wait_for(&f, 2);
-	failed(&f, 1, MIRROR_MISSING);
-	came(&f, 2, 0, 0, 100);
-	char what[256], hex[DIGEST_HEX_SIZE];
-	struct digest unknown = digest_of("unknown", 7);
-	snprintf(what, sizeof(what), " has no object '%s'", digest_hex(&unknown, hex));
-	logged(&f, what);
-	stop(&f);
+	struct fixture *f = *state;
+	struct digest known = f->objects[0], unknown = digest_of("unknown", 7);
+	f->objects[0] = unknown;
+	want(f, 1, 0, 0, 100, SWARM_DEMAND);
+	f->objects[0] = known;
+	want(f, 2, 0, 0, 100, SWARM_DEMAND);
+	wait_for(f, 2);
+	ended(f, 1, MIRROR_MISSING);
+	came(f, 2, 0, 0, 100);
+	logged(f, " has no object '%s'", &unknown);
 }
 
 static void failing(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	f.status = 503;
-	want(&f, 1, 0, 0, 100, SWARM_DEMAND);
-	wait_for(&f, 1);
-	failed(&f, 1, MIRROR_FAILED);
-	logged(&f, ": answers with status 503, passing it over for 0.5 s");
+	struct fixture *f = *state;
+	f->status = 503;
+	demand(f, 1, 0, 0, 100);
+	ended(f, 1, MIRROR_FAILED);
+	logged(f, ": answers with status 503, passing it over for 0.5 s", NULL);
 	/* While it is passed over it is not bothered. */
-	assert_true(mirror_penalty_ms(f.mirror) > 0);
-	want(&f, 2, 0, 0, 100, SWARM_DEMAND);
-	wait_for(&f, 2);
-	failed(&f, 2, MIRROR_FAILED);
-	assert_int_equal(f.requests, 1);
-	while (mirror_penalty_ms(f.mirror) > 0)
-		turn(&f);
-	want(&f, 3, 0, 0, 100, SWARM_DEMAND);
-	wait_for(&f, 3);
-	failed(&f, 3, MIRROR_FAILED);
-	logged(&f, ": answers with status 503, passing it over for 1.0 s");
-	f.status = 0;
-	while (mirror_penalty_ms(f.mirror) > 0)
-		turn(&f);
-	want(&f, 4, 0, 0, 100, SWARM_DEMAND);
-	wait_for(&f, 4);
-	came(&f, 4, 0, 0, 100);
-	logged(&f, " serves again");
-	stop(&f);
+	assert_true(mirror_penalty_ms(f->mirror) > 0);
+	demand(f, 2, 0, 0, 100);
+	ended(f, 2, MIRROR_FAILED);
+	assert_int_equal(f->requests, 1);
+	sit_out(f);
+	demand(f, 3, 0, 0, 100);
+	ended(f, 3, MIRROR_FAILED);
+	logged(f, ": answers with status 503, passing it over for 1.0 s", NULL);
+	f->status = 0;
+	sit_out(f);
+	demand(f, 4, 0, 0, 100);
+	came(f, 4, 0, 0, 100);
+	logged(f, " serves again", NULL);
 }
 
 static void too_short(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	f.short_by = 1000;
-	want(&f, 1, 0, OBJECT_SIZE - 2000, 2000, SWARM_PREFETCH);
-	wait_for(&f, 1);
-	failed(&f, 1, MIRROR_FAILED);
-	char what[256], hex[DIGEST_HEX_SIZE];
-	snprintf(what, sizeof(what),
-		": object '%s' is shorter than it should be, passing it over for 0.5 s",
-		digest_hex(&f.objects[0], hex));
-	logged(&f, what);
-	while (mirror_penalty_ms(f.mirror) > 0)
-		turn(&f);
-	want(&f, 2, 0, OBJECT_SIZE - 500, 500, SWARM_PREFETCH); /* 416 */
-	wait_for(&f, 2);
-	failed(&f, 2, MIRROR_FAILED);
-	snprintf(what, sizeof(what),
-		": object '%s' is shorter than it should be, passing it over for 1.0 s", hex);
-	logged(&f, what);
-	stop(&f);
+	struct fixture *f = *state;
+	f->short_by = 1000;
+	want(f, 1, 0, OBJECT_SIZE - 2000, 2000, SWARM_PREFETCH);
+	wait_for(f, 1);
+	ended(f, 1, MIRROR_FAILED);
+	logged(f, ": object '%s' is shorter than it should be, passing it over for 0.5 s",
+		&f->objects[0]);
+	sit_out(f);
+	want(f, 2, 0, OBJECT_SIZE - 500, 500, SWARM_PREFETCH); /* 416 */
+	wait_for(f, 2);
+	ended(f, 2, MIRROR_FAILED);
+	logged(f, ": object '%s' is shorter than it should be, passing it over for 1.0 s",
+		&f->objects[0]);
 }
 
 static void gone(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	unsigned port = http_server_port(f.server);
-	f.server = http_server_free(f.server);
-	want(&f, 1, 0, 0, 100, SWARM_DEMAND);
-	want(&f, 2, 1, 0, 100, SWARM_DEMAND);
-	wait_for(&f, 2);
-	failed(&f, 1, MIRROR_FAILED);
-	failed(&f, 2, MIRROR_FAILED);
+	struct fixture *f = *state;
+	unsigned port = http_server_port(f->server);
+	f->server = http_server_free(f->server);
+	want(f, 1, 0, 0, 100, SWARM_DEMAND);
+	want(f, 2, 1, 0, 100, SWARM_DEMAND);
+	wait_for(f, 2);
+	ended(f, 1, MIRROR_FAILED);
+	ended(f, 2, MIRROR_FAILED);
 	char expected[512], hex[DIGEST_HEX_SIZE];
-	digest_hex(&f.objects[0], hex);
+	digest_hex(&f->objects[0], hex);
 	snprintf(expected, sizeof(expected),
 		"origin 'http://127.0.0.1:%u/a': cannot get "
 		"'http://127.0.0.1:%u/a/v1/objects/%.2s/%s': cannot connect to '127.0.0.1' port "
 		"%u: "
 		"Connection refused, passing it over for 0.5 s\n",
 		port, port, hex, hex, port);
-	assert_string_equal(f.log, expected);
-	stop(&f);
+	assert_string_equal(f->log, expected);
 }
 
 static void wrong(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	struct chunk chunk = chunk_of(&f, 0, 5, 10);
-	mirror_distrust(f.mirror, &chunk);
-	char what[256], hex[DIGEST_HEX_SIZE];
-	snprintf(what, sizeof(what),
-		": bytes 5-14 of object '%s' are wrong, passing it over for 7.5 s",
-		digest_hex(&f.objects[0], hex));
-	logged(&f, what);
-	assert_true(mirror_penalty_ms(f.mirror) > 7000);
+	struct fixture *f = *state;
+	struct chunk chunk = chunk_of(f, 0, 5, 10);
+	mirror_distrust(f->mirror, &chunk);
+	logged(f, ": bytes 5-14 of object '%s' are wrong, passing it over for 7.5 s",
+		&f->objects[0]);
+	assert_true(mirror_penalty_ms(f->mirror) > 7000);
 	struct err err = ERR_INIT;
 	struct mirror *none;
-	assert_int_equal(mirror_new(f.base, f.client, "http://a/?b", &ops, &f, &none, &err), -1);
+	assert_int_equal(mirror_new(f->base, f->client, "http://a/?b", &ops, f, &none, &err), -1);
 	assert_err(&err, ERR_USAGE, "'http://a/?b' cannot be an origin: it has a query");
-	stop(&f);
 }
 
 static void cancelled(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	want(&f, 1, 0, 0, 1000, SWARM_PREFETCH);
-	mirror_cancel(f.mirror, 1); /* before it began */
-	want(&f, 2, 0, 0, OBJECT_SIZE, SWARM_PREFETCH);
-	want(&f, 3, 0, 0, OBJECT_SIZE, SWARM_PREFETCH);
-	want(&f, 4, 0, 0, 1000, SWARM_PREFETCH);
-	want(&f, 5, 1, 0, 1000, SWARM_PREFETCH);
-	f.cancel_at = 4; /* from a callback, in the middle of the run */
-	f.cancel = 3;
-	wait_for(&f, 3);
-	came(&f, 2, 0, 0, OBJECT_SIZE);
-	came(&f, 4, 0, 0, 1000);
-	came(&f, 5, 1, 0, 1000);
-	want(&f, 6, 2, 0, OBJECT_SIZE, SWARM_PREFETCH);
-	f.cancel_at = f.cancel = 6; /* itself, and so its whole run */
-	want(&f, 7, 3, 0, 1000, SWARM_PREFETCH);
-	wait_for(&f, 4);
-	for (int i = 0; i < 5; i++)
-		turn(&f);
-	came(&f, 7, 3, 0, 1000);
-	assert_int_equal(f.seen[1].ended + f.seen[3].ended + f.seen[6].ended, 0);
-	want(&f, 8, 0, 0, 1000, SWARM_PREFETCH);
-	f.cancel_at = f.cancel = 8; /* with its last byte */
-	for (int i = 0; i < 20; i++)
-		turn(&f);
-	assert_int_equal(f.seen[8].bytes.len, 1000);
-	assert_int_equal(f.seen[8].ended, 0);
-	stop(&f);
+	struct fixture *f = *state;
+	want(f, 1, 0, 0, 1000, SWARM_PREFETCH);
+	mirror_cancel(f->mirror, 1); /* before it began */
+	want(f, 2, 0, 0, OBJECT_SIZE, SWARM_PREFETCH);
+	want(f, 3, 0, 0, OBJECT_SIZE, SWARM_PREFETCH);
+	want(f, 4, 0, 0, 1000, SWARM_PREFETCH);
+	want(f, 5, 1, 0, 1000, SWARM_PREFETCH);
+	f->cancel_at = 4; /* from a callback, in the middle of the run */
+	f->cancel = 3;
+	wait_for(f, 3);
+	came(f, 2, 0, 0, OBJECT_SIZE);
+	came(f, 4, 0, 0, 1000);
+	came(f, 5, 1, 0, 1000);
+	want(f, 6, 2, 0, OBJECT_SIZE, SWARM_PREFETCH);
+	f->cancel_at = f->cancel = 6; /* itself, and so its whole run */
+	want(f, 7, 3, 0, 1000, SWARM_PREFETCH);
+	wait_for(f, 4);
+	turns(f, 5);
+	came(f, 7, 3, 0, 1000);
+	assert_int_equal(f->seen[1].ended + f->seen[3].ended + f->seen[6].ended, 0);
+	want(f, 8, 0, 0, 1000, SWARM_PREFETCH);
+	f->cancel_at = f->cancel = 8; /* with its last byte */
+	turns(f, 20);
+	assert_int_equal(f->seen[8].bytes.len, 1000);
+	assert_int_equal(f->seen[8].ended, 0);
 }
 
-static void freed_in_callback(void **state)
+/* The mirror goes at the end of the first of two that come by one request. */
+static void free_at_an_end(struct fixture *f, enum mirror_end how)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	f.free_at = 1;
-	want(&f, 1, 0, 0, 1000, SWARM_PREFETCH);
-	want(&f, 2, 0, 0, 2000, SWARM_PREFETCH);
-	wait_for(&f, 1);
-	for (int i = 0; i < 5; i++)
-		turn(&f);
-	assert_int_equal(f.ends, 1);
-	stop(&f);
-	start(&f);
-	f.status = 500;
-	f.free_at = 1;
-	want(&f, 1, 0, 0, 1000, SWARM_PREFETCH);
-	want(&f, 2, 0, 0, 2000, SWARM_PREFETCH);
-	wait_for(&f, 1);
-	for (int i = 0; i < 5; i++)
-		turn(&f);
-	assert_int_equal(f.ends, 1);
-	stop(&f);
+	f->free_at = 1;
+	want(f, 1, 0, 0, 1000, SWARM_PREFETCH);
+	want(f, 2, 0, 0, 2000, SWARM_PREFETCH);
+	wait_for(f, 1);
+	turns(f, 5);
+	assert_int_equal(f->ends, 1);
+	ended(f, 1, how);
+}
+
+static void freed_at_a_good_end(void **state)
+{
+	free_at_an_end(*state, MIRROR_OK);
+}
+
+static void freed_at_a_bad_end(void **state)
+{
+	struct fixture *f = *state;
+	f->status = 500;
+	free_at_an_end(f, MIRROR_FAILED);
 }
 
 static void raw_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
@@ -457,44 +447,42 @@ static void raw_accept(struct evconnlistener *listener, evutil_socket_t fd, stru
 /* A server that knows no ranges gives small objects whole. */
 static void whole(void **state)
 {
-	(void)state;
-	struct fixture f;
-	start(&f);
-	mirror_free(f.mirror);
-	http_client_free(f.client);
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct fixture *f = *state;
+	mirror_free(f->mirror);
+	http_client_free(f->client);
+	struct sockaddr_in addr = any_port();
 	socklen_t len = sizeof(addr);
-	struct evconnlistener *listener = evconnlistener_new_bind(f.base, raw_accept,
+	struct evconnlistener *listener = evconnlistener_new_bind(f->base, raw_accept,
 		(void *)"HTTP/1.0 200 OK\r\nContent-Length: 26\r\n\r\nabcdefghijklmnopqrstuvwxyz",
 		LEV_OPT_CLOSE_ON_FREE, 4, (struct sockaddr *)&addr, sizeof(addr));
 	getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&addr, &len);
-	start_at(&f, ntohs(addr.sin_port));
-	want(&f, 1, 0, 3, 4, SWARM_DEMAND);
-	want(&f, 2, 0, 20, 6, SWARM_DEMAND);
-	wait_for(&f, 2);
-	failed(&f, 1, MIRROR_OK);
-	assert_int_equal(f.seen[1].bytes.len, 4);
-	assert_memory_equal(f.seen[1].bytes.data, "defg", 4);
-	assert_memory_equal(f.seen[2].bytes.data, "uvwxyz", 6);
+	start_at(f, ntohs(addr.sin_port));
+	want(f, 1, 0, 3, 4, SWARM_DEMAND);
+	want(f, 2, 0, 20, 6, SWARM_DEMAND);
+	wait_for(f, 2);
+	ended(f, 1, MIRROR_OK);
+	assert_int_equal(f->seen[1].bytes.len, 4);
+	assert_memory_equal(f->seen[1].bytes.data, "defg", 4);
+	assert_memory_equal(f->seen[2].bytes.data, "uvwxyz", 6);
 	evconnlistener_free(listener);
-	stop(&f);
 }
 
 int main(int argc, char **argv)
 {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(neighbours),
-		cmocka_unit_test(demand_first),
-		cmocka_unit_test(bounded),
-		cmocka_unit_test(missing),
-		cmocka_unit_test(failing),
-		cmocka_unit_test(too_short),
-		cmocka_unit_test(gone),
-		cmocka_unit_test(wrong),
-		cmocka_unit_test(cancelled),
-		cmocka_unit_test(freed_in_callback),
-		cmocka_unit_test(whole),
+		CASE(neighbours),
+		CASE(demand_first),
+		CASE(bounded),
+		CASE(missing),
+		CASE(failing),
+		CASE(too_short),
+		CASE(gone),
+		CASE(wrong),
+		CASE(cancelled),
+		CASE(freed_at_a_good_end),
+		CASE(freed_at_a_bad_end),
+		CASE(whole),
 	};
 	return TEST_MAIN(tests);
 }

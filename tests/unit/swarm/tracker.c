@@ -100,6 +100,19 @@ static void join(struct tracker *tracker, struct node *node, char name)
 	join_knowing(node, 80, 0, 0);
 }
 
+enum { A, B, C, D, NODES };
+
+/* A tracker and the first `count` nodes, which have joined it and read what it said to that. */
+static struct tracker *make_swarm(struct node nodes[NODES], size_t count)
+{
+	struct tracker *tracker = make_tracker();
+	for (size_t i = 0; i < count; i++)
+		join(tracker, &nodes[i], (char)('A' + i));
+	for (size_t i = 0; i < count; i++)
+		nodes[i].log[0] = '\0';
+	return tracker;
+}
+
 static void request(struct node *node, uint32_t id, const struct chunk *chunk, uint8_t flags)
 {
 	struct err err = ERR_INIT;
@@ -121,19 +134,14 @@ static const struct chunk one = {.digest = {{1}}, .len = 1000};
 static void a_chunk_goes_out_once(void **state)
 {
 	(void)state;
-	struct tracker *tracker = make_tracker();
-	struct node a, b, c, d;
-	join(tracker, &a, 'A');
-	join(tracker, &b, 'B');
-	join(tracker, &c, 'C');
-	join(tracker, &d, 'D');
-	a.log[0] = b.log[0] = c.log[0] = d.log[0] = '\0';
-	request(&a, 1, &one, 0);
-	request(&b, 2, &one, 0);
-	request(&c, 3, &one, 0);
-	request(&d, 4, &one, 0);
-	expect(tracker, &a, "part 1 ");
-	expect(tracker, &b, "ask 2 A ");
+	struct node n[NODES];
+	struct tracker *tracker = make_swarm(n, 4);
+	request(&n[A], 1, &one, 0);
+	request(&n[B], 2, &one, 0);
+	request(&n[C], 3, &one, 0);
+	request(&n[D], 4, &one, 0);
+	expect(tracker, &n[A], "part 1 ");
+	expect(tracker, &n[B], "ask 2 A ");
 	struct tracker_stat stat;
 	tracker_stat(tracker, &stat);
 	assert_int_equal(stat.bytes, one.len);
@@ -144,17 +152,14 @@ static void a_chunk_goes_out_once(void **state)
 static void a_vanished_holder_frees_its_lease(void **state)
 {
 	(void)state;
-	struct tracker *tracker = make_tracker();
-	struct node a, b;
-	join(tracker, &a, 'A');
-	join(tracker, &b, 'B');
-	a.log[0] = b.log[0] = '\0';
-	a.full = true;
-	request(&a, 1, &one, 0);
-	expect(tracker, &a, "");
-	(void)tracker_link_free(a.link, now_us);
-	request(&b, 1, &one, 0);
-	expect(tracker, &b, "part 1 ");
+	struct node n[NODES];
+	struct tracker *tracker = make_swarm(n, 2);
+	n[A].full = true;
+	request(&n[A], 1, &one, 0);
+	expect(tracker, &n[A], "");
+	(void)tracker_link_free(n[A].link, now_us);
+	request(&n[B], 1, &one, 0);
+	expect(tracker, &n[B], "part 1 ");
 	(void)tracker_free(tracker);
 }
 
@@ -162,53 +167,44 @@ static void a_vanished_holder_frees_its_lease(void **state)
 static void forcing_ends_at_the_origin(void **state)
 {
 	(void)state;
-	struct tracker *tracker = make_tracker();
-	struct node a, b, c;
-	join(tracker, &a, 'A');
-	join(tracker, &b, 'B');
-	join(tracker, &c, 'C');
-	a.log[0] = b.log[0] = c.log[0] = '\0';
-	request(&a, 1, &one, 0);
-	request(&b, 1, &one, 0);
-	request(&b, 2, &one, REQUEST_FORCE);
-	expect(tracker, &a, "part 1 ");
-	expect(tracker, &b, "ask 1 A part 2 ");
-	request(&c, 1, &one, 0);
-	expect(tracker, &c, "ask 1 B ");
+	struct node n[NODES];
+	struct tracker *tracker = make_swarm(n, 3);
+	request(&n[A], 1, &one, 0);
+	request(&n[B], 1, &one, 0);
+	request(&n[B], 2, &one, REQUEST_FORCE);
+	expect(tracker, &n[A], "part 1 ");
+	expect(tracker, &n[B], "ask 1 A part 2 ");
+	request(&n[C], 1, &one, 0);
+	expect(tracker, &n[C], "ask 1 B ");
 	(void)tracker_free(tracker);
 }
 
 static void private_chunks_have_no_lease(void **state)
 {
 	(void)state;
-	struct tracker *tracker = make_tracker();
-	struct node a, b;
-	join(tracker, &a, 'A');
-	join(tracker, &b, 'B');
-	a.log[0] = b.log[0] = '\0';
+	struct node n[NODES];
+	struct tracker *tracker = make_swarm(n, 2);
 	struct chunk secret = {.digest = {{2}}, .len = 10, .is_private = true};
-	request(&a, 1, &secret, 0);
-	request(&b, 1, &secret, 0);
-	expect(tracker, &a, "part 1 ");
-	expect(tracker, &b, "part 1 ");
+	request(&n[A], 1, &secret, 0);
+	request(&n[B], 1, &secret, 0);
+	expect(tracker, &n[A], "part 1 ");
+	expect(tracker, &n[B], "part 1 ");
 	(void)tracker_free(tracker);
 }
 
 static void what_cannot_be_given_fails(void **state)
 {
 	(void)state;
-	struct tracker *tracker = make_tracker();
-	struct node a;
-	join(tracker, &a, 'A');
-	a.log[0] = '\0';
+	struct node n[NODES];
+	struct tracker *tracker = make_swarm(n, 1);
 	struct chunk absent = {.digest = {{3}}, .object = {{0xee}}, .len = 10};
-	request(&a, 1, &absent, 0);
-	expect(tracker, &a, "fail 1 1 ");
-	request(&a, 2, &one, REQUEST_ONLY_HELD);
-	expect(tracker, &a, "fail 2 1 ");
+	request(&n[A], 1, &absent, 0);
+	expect(tracker, &n[A], "fail 1 1 ");
+	request(&n[A], 2, &one, REQUEST_ONLY_HELD);
+	expect(tracker, &n[A], "fail 2 1 ");
 	struct err err = ERR_INIT;
 	assert_int_equal(
-		tracker_receive(a.link, &(struct message){.type = MESSAGE_HELLO}, now_us, &err),
+		tracker_receive(n[A].link, &(struct message){.type = MESSAGE_HELLO}, now_us, &err),
 		-1);
 	assert_err(&err, ERR_CORRUPT, "link: message 7 makes no sense to an origin");
 	(void)tracker_free(tracker);
