@@ -135,6 +135,15 @@ static void origin_file(struct origin *o, const char *name, const char *text)
 	must(vec_push(&o->catalog.files, file, &fixture_err));
 }
 
+/* The manifest names the catalog as it is by now. */
+static void origin_catalog(struct origin *o)
+{
+	AUTO_BUF bytes = {0};
+	must(catalog_encode(&o->catalog, &bytes, &fixture_err));
+	blob_done(&o->manifest.catalog);
+	o->manifest.catalog = origin_object(o, bytes.data, bytes.len);
+}
+
 /* Signs and publishes what the manifest is by now. */
 static void origin_issue(struct origin *o, uint64_t serial, int64_t issued, int64_t lifetime)
 {
@@ -211,9 +220,7 @@ static void origin_init(struct origin *o)
 	origin_file(o, "plan", "a plan\n");
 	origin_file(o, "registration", "paths");
 	origin_file(o, "schema", "10");
-	AUTO_BUF bytes = {0};
-	must(catalog_encode(&o->catalog, &bytes, &fixture_err));
-	o->manifest.catalog = origin_object(o, bytes.data, bytes.len);
+	origin_catalog(o);
 	o->manifest.name = strdup("demo");
 	o->manifest.system = strdup("/nix/store/demo");
 	o->manifest.cmdline = strdup("quiet");
@@ -313,6 +320,13 @@ static void wait_ready(struct client *c)
 		fail_msg("not ready; %s", c->failed ? c->failure.msg : c->progress);
 }
 
+/* Starts it and waits until it is ready. */
+static void client_boot(struct client *c)
+{
+	client_start(c);
+	wait_ready(c);
+}
+
 static void run_for(struct origin *o, unsigned ms)
 {
 	struct timeval time = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
@@ -375,5 +389,30 @@ static void client_check(struct client *c, uint64_t off, uint32_t len)
 	client_receive(c, data, len);
 	assert_memory_equal(data, c->origin->image.data + off, len);
 }
+
+/* Reads the whole image. */
+static void client_check_all(struct client *c)
+{
+	client_check(c, 0, (uint32_t)c->origin->image.len);
+}
+
+/* Each case has an origin of its own, with a system that no other case has. */
+static struct origin origin;
+
+static int origin_set_up(void **state)
+{
+	(void)state;
+	origin_init(&origin);
+	return 0;
+}
+
+static int origin_tear_down(void **state)
+{
+	(void)state;
+	origin_done(&origin);
+	return 0;
+}
+
+#define ORIGIN_CASE(name) cmocka_unit_test_setup_teardown(name, origin_set_up, origin_tear_down)
 
 #endif

@@ -2,7 +2,6 @@
 /* What a node tells and gives over HTTP: its state, and the origin's URLs as far as it has them. */
 #include "fixture.h"
 
-static struct origin origin;
 static struct client node;
 
 /* One GET of the node, over its unix socket or its port. */
@@ -70,23 +69,19 @@ static uint16_t free_port(void)
 
 static int set_up(void **state)
 {
-	(void)state;
-	origin_init(&origin);
+	(void)origin_set_up(state);
 	client_init(&node, &origin);
 	node.config.port = free_port();
 	node.config.boot_files = true;
-	client_start(&node);
-	wait_ready(&node);
+	client_boot(&node);
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	(void)state;
 	client_done(&node);
-	origin_done(&origin);
 	buf_done(&answer.body);
-	return 0;
+	return origin_tear_down(state);
 }
 
 static const char *object_url(const struct digest *digest)
@@ -124,7 +119,7 @@ static void gives_what_it_holds(void **state)
 	/* Not the whole, and then the whole. */
 	get(object_url(&digest), 0, 0);
 	assert_int_equal(answer.status, 404);
-	client_check(&node, 0, (uint32_t)origin.image.len);
+	client_check_all(&node);
 	get(object_url(&digest), 0, 0);
 	assert_int_equal(answer.status, 200);
 	assert_int_equal(answer.body.len, data.len);
@@ -142,7 +137,7 @@ static void keeps_what_is_private(void **state)
 	AUTO_BUF data = segment(1);
 	struct digest digest = digest_of(data.data, data.len);
 	client_connect(&node);
-	client_check(&node, 0, (uint32_t)origin.image.len);
+	client_check_all(&node);
 	get(object_url(&digest), 0, 100);
 	assert_int_equal(answer.status, 404);
 	get(object_url(&origin.catalog.members.items[1].tree.digest), 0, 0);
@@ -175,8 +170,7 @@ static void gives_boot_files(void **state)
 	assert_string_equal(get("/boot/demo/initrd", 0, 0), "an initramfs");
 	client_stop(&node);
 	node.config.boot_files = false;
-	client_start(&node);
-	wait_ready(&node);
+	client_boot(&node);
 	get("/boot/demo/bzImage", 0, 0);
 	assert_int_equal(answer.status, 404);
 }

@@ -2,22 +2,6 @@
 /* A node from its configuration to reads of its image, with an origin that comes and goes. */
 #include "fixture.h"
 
-static struct origin origin;
-
-static int set_up(void **state)
-{
-	(void)state;
-	origin_init(&origin);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	origin_done(&origin);
-	return 0;
-}
-
 static void check_state(const char *name, const char *text)
 {
 	AUTO_FREE char *path = path_printf(&fixture_err, "%s/state/%s", origin.dir, name);
@@ -31,8 +15,7 @@ static void serves_the_image(void **state)
 	struct client c;
 	(void)state;
 	client_init(&c, &origin);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	assert_int_equal(node_image_size(c.node), origin.image.len);
 	char hex[DIGEST_HEX_SIZE];
 	assert_string_equal(
@@ -48,7 +31,7 @@ static void serves_the_image(void **state)
 			(uint32_t)(origin.image.len - off < 200000 ? origin.image.len - off
 								   : 200000));
 	unsigned before = origin.object_requests;
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	assert_int_equal(origin.object_requests, before);
 	assert_int_equal(fake_swarm_log.serial, 7);
 	assert_true(fake_swarm_log.touches >= 10);
@@ -63,8 +46,7 @@ static void answers_out_of_order(void **state)
 	struct client c;
 	(void)state;
 	client_init(&c, &origin);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_connect(&c);
 	client_check(&c, 4096, 4096);
 	origin.refuse = 503;
@@ -85,8 +67,7 @@ static void forgets_reads_of_a_dead_connection(void **state)
 	struct client c;
 	(void)state;
 	client_init(&c, &origin);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_connect(&c);
 	origin.refuse = 503;
 	client_ask(&c, 1, 512 * 1024, 4096);
@@ -99,15 +80,21 @@ static void forgets_reads_of_a_dead_connection(void **state)
 	client_done(&c);
 }
 
+/* It neither becomes ready nor gives up. */
+static void check_waits(struct client *c)
+{
+	client_start(c);
+	run_for(&origin, 600);
+	assert_false(c->ready || c->failed);
+}
+
 static void waits_for_its_origin(void **state)
 {
 	struct client c;
 	(void)state;
 	client_init(&c, &origin);
 	origin_down(&origin);
-	client_start(&c);
-	run_for(&origin, 600);
-	assert_false(c.ready || c.failed);
+	check_waits(&c);
 	assert_memory_equal(c.progress, "no origin answers: cannot get 'http://", 38);
 	origin_up(&origin);
 	wait_ready(&c);
@@ -120,9 +107,7 @@ static void waits_for_an_origin_in_trouble(void **state)
 	(void)state;
 	client_init(&c, &origin);
 	origin.refuse = 503;
-	client_start(&c);
-	run_for(&origin, 600);
-	assert_false(c.ready || c.failed);
+	check_waits(&c);
 	origin.refuse = 0;
 	wait_ready(&c);
 	client_done(&c);
@@ -162,8 +147,7 @@ static void passes_bad_origins_over(void **state)
 	const char *const origins[] = {none, stale, rubbish, origin.url};
 	for (size_t i = 0; i < ARRAY_LEN(origins); i++)
 		must(strvec_push(&c.config.origins, origins[i], &fixture_err));
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	assert_int_equal(fake_swarm_log.serial, 7);
 	client_done(&c);
 }
@@ -177,9 +161,7 @@ static void waits_while_the_good_origin_may_come(void **state)
 	AUTO_FREE char *away = strdup("http://127.0.0.1:1");
 	must(strvec_push(&c.config.origins, away, &fixture_err));
 	origin_issue(&origin, 7, time(NULL) - 7200, 3600);
-	client_start(&c);
-	run_for(&origin, 600);
-	assert_false(c.ready || c.failed);
+	check_waits(&c);
 	client_done(&c);
 }
 
@@ -227,12 +209,9 @@ static void refuses_what_composes_to_something_else(void **state)
 {
 	struct client c;
 	(void)state;
-	AUTO_BUF bytes = {0};
 	client_init(&c, &origin);
 	origin.catalog.metadata.bytes[0] ^= 1;
-	must(catalog_encode(&origin.catalog, &bytes, &fixture_err));
-	blob_done(&origin.manifest.catalog);
-	origin.manifest.catalog = origin_object(&origin, bytes.data, bytes.len);
+	origin_catalog(&origin);
 	origin_issue(&origin, 8, time(NULL), 3600);
 	check_fails(&c, ERR_CORRUPT,
 		"system '/nix/store/demo': the composed image is not the one that was signed",
@@ -246,45 +225,38 @@ static void goes_on_with_the_manifest_of_a_dead_node(void **state)
 	char hex[DIGEST_HEX_SIZE];
 	(void)state;
 	client_init(&c, &origin);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	digest_hex(&origin.manifest.catalog.digest, hex);
 	client_stop(&c);
 	/* Another generation is there by now, and ours has expired. */
-	AUTO_BUF bytes = {0};
 	origin_file(&origin, "zz", "more");
-	must(catalog_encode(&origin.catalog, &bytes, &fixture_err));
-	blob_done(&origin.manifest.catalog);
-	origin.manifest.catalog = origin_object(&origin, bytes.data, bytes.len);
+	origin_catalog(&origin);
 	origin_issue(&origin, 8, time(NULL), 3600);
 	c.config.resume = true;
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	assert_string_equal(node_identifier(c.node), hex);
 	assert_int_equal(fake_swarm_log.serial, 7);
 	client_stop(&c);
 	c.config.resume = false;
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	assert_string_not_equal(node_identifier(c.node), hex);
 	client_done(&c);
 }
 
 int main(int argc, char **argv)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(serves_the_image),
-		CASE(answers_out_of_order),
-		CASE(forgets_reads_of_a_dead_connection),
-		CASE(waits_for_its_origin),
-		CASE(waits_for_an_origin_in_trouble),
-		CASE(passes_bad_origins_over),
-		CASE(waits_while_the_good_origin_may_come),
-		CASE(says_what_waiting_does_not_mend),
-		CASE(refuses_another_key),
-		CASE(refuses_what_composes_to_something_else),
-		CASE(goes_on_with_the_manifest_of_a_dead_node),
+		ORIGIN_CASE(serves_the_image),
+		ORIGIN_CASE(answers_out_of_order),
+		ORIGIN_CASE(forgets_reads_of_a_dead_connection),
+		ORIGIN_CASE(waits_for_its_origin),
+		ORIGIN_CASE(waits_for_an_origin_in_trouble),
+		ORIGIN_CASE(passes_bad_origins_over),
+		ORIGIN_CASE(waits_while_the_good_origin_may_come),
+		ORIGIN_CASE(says_what_waiting_does_not_mend),
+		ORIGIN_CASE(refuses_another_key),
+		ORIGIN_CASE(refuses_what_composes_to_something_else),
+		ORIGIN_CASE(goes_on_with_the_manifest_of_a_dead_node),
 	};
 	return TEST_MAIN(tests);
 }

@@ -2,22 +2,6 @@
 /* What a node fetches ahead, and what it keeps for the next boot on its disk. */
 #include "fixture.h"
 
-static struct origin origin;
-
-static int set_up(void **state)
-{
-	(void)state;
-	origin_init(&origin);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	origin_done(&origin);
-	return 0;
-}
-
 static void with_disk(struct client *c)
 {
 	client_init(c, &origin);
@@ -42,14 +26,28 @@ static void put_profile(void)
 	test_write(dir, digest_hex(&profile.catalog, hex), bytes.data, bytes.len);
 }
 
+static void wait_complete(void)
+{
+	for (int i = 0; i < 100 && strcmp(fake_swarm_log.step, "complete") != 0; i++)
+		run_for(&origin, 50);
+	assert_string_equal(fake_swarm_log.step, "complete");
+}
+
+/* What the node says of itself has these words. */
+static void check_status(const struct client *c, const char *words)
+{
+	AUTO_BUF text = {0};
+	must(node_status_json(c->node, &text, &fixture_err));
+	assert_non_null(strstr(buf_str(&text, &fixture_err), words));
+}
+
 static void fetches_the_profile(void **state)
 {
 	struct client c;
 	(void)state;
 	put_profile();
 	client_init(&c, &origin);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	run_for(&origin, 300);
 	assert_int_equal(fake_swarm_log.wants[SWARM_PREFETCH], 2);
 	assert_int_equal(fake_swarm_log.wants[SWARM_BULK], 0);
@@ -63,14 +61,11 @@ static void completes(void **state)
 	(void)state;
 	client_init(&c, &origin);
 	c.config.complete = true;
-	client_start(&c);
-	wait_ready(&c);
-	for (int i = 0; i < 100 && strcmp(fake_swarm_log.step, "complete") != 0; i++)
-		run_for(&origin, 50);
-	assert_string_equal(fake_swarm_log.step, "complete");
+	client_boot(&c);
+	wait_complete();
 	origin_down(&origin);
 	client_connect(&c);
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	client_done(&c);
 	origin_up(&origin);
 }
@@ -89,14 +84,11 @@ static void shares_a_pool(void **state)
 	test_shell("f=$(find '%s/objects' -size +500k | head -n 1) && printf x | dd of=\"$f\" "
 		   "bs=1 seek=300000 conv=notrunc status=none",
 		c.config.pool);
-	client_start(&c);
-	wait_ready(&c);
-	for (int i = 0; i < 100 && strcmp(fake_swarm_log.step, "complete") != 0; i++)
-		run_for(&origin, 50);
-	assert_string_equal(fake_swarm_log.step, "complete");
+	client_boot(&c);
+	wait_complete();
 	assert_int_equal(origin.object_requests, 1);
 	client_connect(&c);
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	client_done(&c);
 }
 
@@ -107,12 +99,9 @@ static void stops_when_the_cache_is_full(void **state)
 	client_init(&c, &origin);
 	c.config.complete = true;
 	c.config.cache.memory_max = 1 << 20;
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	run_for(&origin, 500);
-	AUTO_BUF text = {0};
-	must(node_status_json(c.node, &text, &fixture_err));
-	assert_non_null(strstr(buf_str(&text, &fixture_err), "\"complete\":0,\"full\":1"));
+	check_status(&c, "\"complete\":0,\"full\":1");
 	client_done(&c);
 }
 
@@ -122,16 +111,14 @@ static void boots_from_its_disk(void **state)
 	struct client c;
 	(void)state;
 	with_disk(&c);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_connect(&c);
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	client_stop(&c);
 	unsigned before = origin.object_requests;
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_connect(&c);
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	assert_int_equal(origin.object_requests, before);
 	client_done(&c);
 }
@@ -142,12 +129,10 @@ static void remembers_what_is_private(void **state)
 	struct client c;
 	(void)state;
 	with_disk(&c);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_stop(&c);
 	free(TAKE_PTR(c.config.name));
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	assert_true(fake_swarm_log.told_hidden);
 	assert_int_equal(fake_swarm_log.hidden, 2 + 4);
 	client_done(&c);
@@ -158,10 +143,9 @@ static void boots_without_its_origin(void **state)
 	struct client c;
 	(void)state;
 	with_disk(&c);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_connect(&c);
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	client_stop(&c);
 	origin_down(&origin);
 	client_start(&c);
@@ -169,7 +153,7 @@ static void boots_without_its_origin(void **state)
 	assert_false(c.ready || c.failed); /* an origin that comes back has its chance first */
 	wait_ready(&c);
 	client_connect(&c);
-	client_check(&c, 0, (uint32_t)origin.image.len);
+	client_check_all(&c);
 	client_done(&c);
 	origin_up(&origin);
 }
@@ -180,8 +164,7 @@ static void refuses_a_replay(void **state)
 	char text[256];
 	(void)state;
 	with_disk(&c);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_stop(&c);
 	origin_issue(&origin, 6, time(NULL), 3600);
 	client_start(&c);
@@ -193,8 +176,7 @@ static void refuses_a_replay(void **state)
 	assert_int_equal(c.failure.kind, ERR_UNTRUSTED);
 	client_stop(&c);
 	origin_issue(&origin, 8, time(NULL), 3600);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_done(&c);
 }
 
@@ -204,33 +186,28 @@ static void keeps_its_own_profile(void **state)
 	struct client c;
 	(void)state;
 	with_disk(&c);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	client_connect(&c);
 	client_check(&c, 0, 200 * 1024);
 	client_stop(&c);
-	client_start(&c);
-	wait_ready(&c);
+	client_boot(&c);
 	run_for(&origin, 200);
-	AUTO_BUF text = {0};
-	must(node_status_json(c.node, &text, &fixture_err));
-	assert_non_null(strstr(buf_str(&text, &fixture_err), "\"profile_entries\":2,"));
+	check_status(&c, "\"profile_entries\":2,");
 	client_done(&c);
 }
 
 int main(int argc, char **argv)
 {
-#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		CASE(fetches_the_profile),
-		CASE(completes),
-		CASE(shares_a_pool),
-		CASE(stops_when_the_cache_is_full),
-		CASE(boots_from_its_disk),
-		CASE(remembers_what_is_private),
-		CASE(boots_without_its_origin),
-		CASE(refuses_a_replay),
-		CASE(keeps_its_own_profile),
+		ORIGIN_CASE(fetches_the_profile),
+		ORIGIN_CASE(completes),
+		ORIGIN_CASE(shares_a_pool),
+		ORIGIN_CASE(stops_when_the_cache_is_full),
+		ORIGIN_CASE(boots_from_its_disk),
+		ORIGIN_CASE(remembers_what_is_private),
+		ORIGIN_CASE(boots_without_its_origin),
+		ORIGIN_CASE(refuses_a_replay),
+		ORIGIN_CASE(keeps_its_own_profile),
 	};
 	return TEST_MAIN(tests);
 }
