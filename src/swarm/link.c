@@ -6,6 +6,7 @@
  */
 #include "swarm/link.h"
 
+#include "base/path.h"
 #include "http/url.h"
 
 #include <arpa/inet.h>
@@ -34,7 +35,7 @@ struct link {
 	void *data;
 	struct link_limits limits;
 	enum link_state state;
-	char *host;             /* for the request; NULL when accepted */
+	char *host;             /* and its port, for the request; NULL when accepted */
 	struct event *deadline; /* of the dial, later to tell of an end from the loop */
 	struct err why;
 	bool wants_room;
@@ -105,10 +106,10 @@ static int read_answer(struct link *link, struct err *err)
 	char answer[ANSWER_MAX + 1];
 	ssize_t got = evbuffer_copyout(in, answer, len < ANSWER_MAX ? len : ANSWER_MAX);
 	answer[got < 0 ? 0 : got] = '\0';
-	if (end.pos < 0 || len > ANSWER_MAX || strncmp(answer, "HTTP/1.", 7) != 0 ||
-		strlen(answer) < 12)
+	bool is_http = strncmp(answer, "HTTP/1.", 7) == 0 && strlen(answer) >= 12;
+	long status = is_http ? strtol(answer + 9, NULL, 10) : 0;
+	if (end.pos < 0 || len > ANSWER_MAX || status < 100 || status > 999)
 		return err_raise(err, ERR_CORRUPT, "link: the answer is no HTTP");
-	long status = strtol(answer + 9, NULL, 10);
 	if (status >= 500 || status == 429)
 		return err_raise(err, ERR_AGAIN, "link: refused with HTTP status %ld", status);
 	if (status != 101 || strcasestr(answer, LINK_UPGRADE) == NULL)
@@ -248,8 +249,8 @@ static void on_event(struct bufferevent *bev, short what, void *data)
 	else if (what & BEV_EVENT_EOF)
 		(void)err_raise(&link->why, ERR_AGAIN, "link: closed by the other side");
 	else if (dns != 0)
-		(void)err_raise(&link->why, ERR_AGAIN, "link: cannot resolve '%s': %s", link->host,
-			evutil_gai_strerror(dns));
+		(void)err_raise(&link->why, ERR_AGAIN, "link: cannot resolve '%.*s': %s",
+			(int)strcspn(link->host, ":"), link->host, evutil_gai_strerror(dns));
 	else
 		(void)err_raise(
 			&link->why, ERR_AGAIN, "link: %s", evutil_socket_error_to_string(error));
@@ -358,10 +359,11 @@ int link_dial_url(const struct link_params *params, struct evdns_base *dns, cons
 	struct link *link;
 	if (http_url_parse(url, &parts, err) < 0 || link_new(params, -1, &link, err) < 0)
 		return -1;
-	link->host = strdup(parts.host);
+	link->host =
+		path_printf(err, parts.bracketed ? "[%s]:%u" : "%s:%u", parts.host, parts.port);
 	if (link->host == NULL) {
 		link_free(link);
-		return err_oom(err);
+		return -1;
 	}
 	connected(link,
 		bufferevent_socket_connect_hostname(
