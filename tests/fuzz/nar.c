@@ -4,15 +4,7 @@
 
 #include "../unit/nix/nar_echo.h"
 
-#include <stdlib.h>
-
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	AUTO_BUF out = {0};
@@ -20,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (echo(data, size, size, piece, &out, &err) < 0) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_LIMIT || err.kind == ERR_NOMEM);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return false;
 	}
 	expect(out.len == size && memcmp(out.data, data, size) == 0);
-	return 0;
+	return true;
 }

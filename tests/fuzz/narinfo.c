@@ -9,16 +9,9 @@
 #include "nix/narinfo.h"
 #include "nix/store_path.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define HASH "0c0v5k3dmhqjfq4m3hv3l2a2rlf4wxyb"
-
-static void expect(int holds)
-{
-	if (!holds)
-		abort();
-}
 
 static void check(const struct narinfo *info)
 {
@@ -41,12 +34,13 @@ static void check(const struct narinfo *info)
 	expect(strcmp(info->url, again.url) == 0 && info->sigs.len == again.sigs.len);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+bool target_run(const uint8_t *data, size_t size)
 {
 	struct err err = ERR_INIT;
 	AUTO_NARINFO info = {0};
 	uint32_t priority;
-	if (cache_info_parse((const char *)data, size, "/nix/store", &priority, &err) < 0) {
+	bool good = cache_info_parse((const char *)data, size, "/nix/store", &priority, &err) == 0;
+	if (!good) {
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_LIMIT ||
 			err.kind == ERR_UNSUPPORTED || err.kind == ERR_NOMEM);
 		err_reset(&err);
@@ -55,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_LIMIT ||
 			err.kind == ERR_UNSUPPORTED || err.kind == ERR_NOMEM);
 		expect(err.msg[0] != '\0');
-		return 0;
+		return good;
 	}
 	check(&info);
 	enum content_check check;
@@ -63,5 +57,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (info.ca != NULL &&
 		content_address_check(&info, "/nix/store", &check, &digest, &err) < 0)
 		expect(err.kind == ERR_CORRUPT || err.kind == ERR_NOMEM);
-	return 0;
+	return true;
 }
