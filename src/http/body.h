@@ -38,6 +38,8 @@ struct http_body {
 	const char *content_type;  /* NULL: application/octet-stream */
 	const char *etag;          /* strong validator with its quotes, or NULL */
 	const char *cache_control; /* value of that field, or NULL */
+	const char *location;      /* where else to look (with 302), or NULL; read by the reply */
+	unsigned retry_after;      /* seconds (with 503); 0: it does not say */
 };
 
 /* A body of its own copy of `len` bytes, with one reference; NULL with ERR_NOMEM. */

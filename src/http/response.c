@@ -17,6 +17,7 @@ const char *http_status_text(int status)
 	} texts[] = {
 		{200, "OK"},
 		{206, "Partial Content"},
+		{302, "Found"},
 		{304, "Not Modified"},
 		{400, "Bad Request"},
 		{404, "Not Found"},
@@ -92,6 +93,12 @@ int http_response_head(const struct http_response *response, const struct http_b
 		buf_printf(out, err, "Cache-Control: %s\r\n", body->cache_control) < 0)
 		return -1;
 	if (found && buf_put_str(out, "Accept-Ranges: bytes\r\n", err) < 0)
+		return -1;
+	if (status == 302 && body->location != NULL &&
+		buf_printf(out, err, "Location: %s\r\n", body->location) < 0)
+		return -1;
+	if (status == 503 && body->retry_after > 0 &&
+		buf_printf(out, err, "Retry-After: %u\r\n", body->retry_after) < 0)
 		return -1;
 	if (status == 405 && buf_put_str(out, "Allow: GET, HEAD\r\n", err) < 0)
 		return -1;

@@ -185,20 +185,29 @@ static struct evconnlistener *listen_on(
 	return listener;
 }
 
+static struct http_server *server_new(
+	struct event_base *base, const struct http_server_config *config, struct err *err)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+	if (server != NULL) {
+		server->base = base;
+		server->config = *config;
+		TAILQ_INIT(&server->connections);
+		server->retry = event_new(base, -1, 0, on_retry, server);
+	}
+	if (server != NULL && server->retry != NULL)
+		return server;
+	http_server_free(server);
+	err_oom(err);
+	return NULL;
+}
+
 int http_server_new(struct event_base *base, const struct sockaddr *addr, socklen_t addr_len,
 	const struct http_server_config *config, struct http_server **ret, struct err *err)
 {
-	struct http_server *server = calloc(1, sizeof(*server));
+	struct http_server *server = server_new(base, config, err);
 	if (server == NULL)
-		return err_oom(err);
-	server->base = base;
-	server->config = *config;
-	TAILQ_INIT(&server->connections);
-	server->retry = event_new(base, -1, 0, on_retry, server);
-	if (server->retry == NULL) {
-		http_server_free(server);
-		return err_oom(err);
-	}
+		return -1;
 	errno = 0;
 	server->listener = listen_on(server, addr, addr_len);
 	if (server->listener == NULL) {
@@ -206,6 +215,28 @@ int http_server_new(struct event_base *base, const struct sockaddr *addr, sockle
 		http_server_free(server);
 		return listen_failed(errnum, addr, err);
 	}
+	evconnlistener_set_error_cb(server->listener, on_accept_error);
+	*ret = server;
+	return 0;
+}
+
+int http_server_adopt(struct event_base *base, int take_fd, const struct http_server_config *config,
+	struct http_server **ret, struct err *err)
+{
+	AUTO_FD int fd = take_fd;
+	struct http_server *server = server_new(base, config, err);
+	if (server == NULL)
+		return -1;
+	/* It listens already: a backlog of 0 leaves it as it is. */
+	server->listener = evutil_make_socket_nonblocking(fd) < 0
+		? NULL
+		: evconnlistener_new(base, on_accept, server,
+			  LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (server->listener == NULL) {
+		http_server_free(server);
+		return err_oom(err);
+	}
+	(void)TAKE_FD(fd);
 	evconnlistener_set_error_cb(server->listener, on_accept_error);
 	*ret = server;
 	return 0;

@@ -70,6 +70,9 @@ struct http_server_config {
  */
 int http_server_new(struct event_base *base, const struct sockaddr *addr, socklen_t addr_len,
 	const struct http_server_config *config, struct http_server **ret, struct err *err);
+/* The same on a socket that listens already, which is taken over also on failure. ERR_NOMEM. */
+int http_server_adopt(struct event_base *base, int take_fd, const struct http_server_config *config,
+	struct http_server **ret, struct err *err);
 /* Cuts what still runs (`done` is called for it). NULL is fine; returns NULL. */
 struct http_server *http_server_free(struct http_server *server);
 

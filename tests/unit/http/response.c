@@ -15,8 +15,11 @@ static void assert_head(const char *method, const char *fields, int status, cons
 	char text[512];
 	snprintf(text, sizeof(text), "%s / HTTP/1.1\r\nHost: a\r\n%s\r\n", method, fields);
 	assert_int_equal(http_request_parse(text, strlen(text), &request, &len, &err), 1);
-	const struct http_body body = {
-		.size = 1000, .etag = "\"tag\"", .cache_control = "no-cache"};
+	const struct http_body body = {.size = 1000,
+		.etag = "\"tag\"",
+		.cache_control = "no-cache",
+		.location = "/elsewhere",
+		.retry_after = 5};
 	struct http_response r = http_response_decide(&request, status, &body);
 	AUTO_BUF out = {0};
 	assert_ok(http_response_head(&r, &body, 784111777, &out, &err));
@@ -75,6 +78,17 @@ static void failures(void **state)
 		"Content-Length: 1000\r\nConnection: close\r\n\r\n");
 }
 
+static void elsewhere_and_later(void **state)
+{
+	(void)state;
+	assert_head("GET", "", 302,
+		"HTTP/1.1 302 Found\r\n" COMMON "Location: /elsewhere\r\n" TYPE
+		"Content-Length: 1000\r\n" ENDING);
+	assert_head("GET", "", 503,
+		"HTTP/1.1 503 Service Unavailable\r\n" COMMON "Retry-After: 5\r\n" TYPE
+		"Content-Length: 1000\r\n" ENDING);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +97,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(unsatisfiable),
 		cmocka_unit_test(not_modified),
 		cmocka_unit_test(failures),
+		cmocka_unit_test(elsewhere_and_later),
 	};
 	return TEST_MAIN(tests);
 }
