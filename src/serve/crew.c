@@ -16,8 +16,10 @@
 /* What is kept per link, as hub_node_user(). */
 struct sailor {
 	struct node_id id;
-	struct digest catalog; /* of the system that it boots */
-	bool profiled;         /* its touches count */
+	struct digest catalog; /* of the system that it reports on */
+	bool again;            /* it has joined before in this boot, here or elsewhere */
+	bool reports;          /* a report of its touches has begun */
+	bool booted;           /* its touches do not count any more */
 	uint64_t joined_us;
 };
 
@@ -57,7 +59,6 @@ static void tell(struct origin *o, const struct machine *m, const char *subject,
 static void joined(struct origin *o, struct hub_node *node, const struct node_address *address,
 	const struct message *message)
 {
-	struct err err = ERR_INIT;
 	struct sailor *sailor = hub_node_user(node);
 	bool again = sailor != NULL;
 	if (!again)
@@ -77,12 +78,9 @@ static void joined(struct origin *o, struct hub_node *node, const struct node_ad
 	if (m == NULL)
 		return;
 	m->owner = node;
-	const struct boot *boot = systems_boot(o->systems, system);
 	sailor->id = join.member.id;
-	if (boot != NULL && !again) {
-		sailor->catalog = boot->catalog_digest;
-		sailor->profiled =
-			profiles_begin(o->profiles, &sailor->catalog, &join.member.id, &err) == 0;
+	if (!again) {
+		sailor->again = message->join.tracker != 0;
 		sailor->joined_us = now_us;
 	}
 	char note[64];
@@ -91,13 +89,43 @@ static void joined(struct origin *o, struct hub_node *node, const struct node_ad
 	tell(o, m, system[0] != '\0' ? path_basename(system) : NULL, note);
 }
 
+/* What it boots; NULL: that is not made yet, or not served any more. */
+static const struct boot *boot_of(struct origin *o, const struct machine *m)
+{
+	const struct version *version = m != NULL && m->system != NULL
+		? systems_find(o->systems, m->system, strlen(m->system))
+		: NULL;
+	return version != NULL ? version->boot : NULL;
+}
+
+/* What its report is about, which begins when it is known: after a start of ours that takes a
+ * while. */
+static const struct boot *reported(
+	struct origin *o, const struct hub_node *node, struct sailor *sailor)
+{
+	struct err err = ERR_INIT;
+	if (sailor->reports)
+		return systems_catalog(o->systems, &sailor->catalog);
+	const struct boot *boot = boot_of(o, machine_of(o, node));
+	if (boot == NULL)
+		return NULL;
+	if (profiles_begin(o->profiles, &boot->catalog_digest, &sailor->id, sailor->again, &err) <
+		0) {
+		log_ignored(&err);
+		return NULL;
+	}
+	sailor->catalog = boot->catalog_digest;
+	sailor->reports = true;
+	return boot;
+}
+
 static void touched(struct origin *o, struct hub_node *node, const struct message *message)
 {
 	struct sailor *sailor = hub_node_user(node);
-	const struct boot *boot = sailor != NULL && sailor->profiled
-		? systems_catalog(o->systems, &sailor->catalog)
-		: NULL;
-	if (boot == NULL || hub_now_us() - sailor->joined_us > TOUCHES_US)
+	if (sailor == NULL || sailor->booted || hub_now_us() - sailor->joined_us > TOUCHES_US)
+		return;
+	const struct boot *boot = reported(o, node, sailor);
+	if (boot == NULL)
 		return;
 	VEC_FOREACH(chunk, &message->touches) {
 		struct err err = ERR_INIT;
@@ -112,12 +140,13 @@ static void touched(struct origin *o, struct hub_node *node, const struct messag
 static void beat(struct origin *o, struct hub_node *node, const struct message *message)
 {
 	struct machine *m = machine_of(o, node);
-	if (m == NULL || !machine_beats(m, message, hub_now_us()))
-		return;
-	tell(o, m, NULL, m->step);
 	struct sailor *sailor = hub_node_user(node);
+	if (m == NULL)
+		return;
+	if (machine_beats(m, message, hub_now_us()))
+		tell(o, m, NULL, m->step);
 	if (sailor != NULL && strcmp(m->step, "multi-user") == 0)
-		sailor->profiled = false;
+		sailor->booted = true;
 }
 
 static void heard(struct hub_node *node, const struct node_address *address,

@@ -106,7 +106,7 @@ static struct report *begin_report(struct history *h, const struct node_id *node
 }
 
 int profiles_begin(struct profiles *profiles, const struct digest *catalog,
-	const struct node_id *node, struct err *err)
+	const struct node_id *node, bool again, struct err *err)
 {
 	struct history *h = find(profiles, catalog);
 	if (h == NULL)
@@ -116,7 +116,8 @@ int profiles_begin(struct profiles *profiles, const struct digest *catalog,
 	/* Who touched nothing yet changes nothing: a node that joins again and again would else
 	 * push out what others reported. */
 	for (size_t i = 0; i < h->count; i++)
-		if (node_id_equal(&h->reports[i].node, node) && h->reports[i].chunks.len == 0)
+		if (node_id_equal(&h->reports[i].node, node) &&
+			(again || h->reports[i].chunks.len == 0))
 			return 0;
 	(void)begin_report(h, node);
 	return 0;
@@ -310,7 +311,7 @@ static int load(struct profiles *profiles, const char *name, struct err *err)
 	if (bytes.len != HEAD_LEN + count * DIGEST_SIZE || memcmp(bytes.data, head, HEAD_LEN) != 0)
 		return err_raise(err, ERR_CORRUPT, "'%s' is no list of touches", path);
 	const struct node_id nobody = {0};
-	if (profiles_begin(profiles, &catalog, &nobody, err) < 0)
+	if (profiles_begin(profiles, &catalog, &nobody, false, err) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++) {
 		memcpy(chunk.bytes, bytes.data + HEAD_LEN + i * DIGEST_SIZE, DIGEST_SIZE);

@@ -22,9 +22,12 @@ int profiles_open(const char *dir, struct profiles **ret, struct err *err);
 /* Saves first. NULL is fine; returns NULL. */
 struct profiles *profiles_close(struct profiles *profiles);
 
-/* A node boots this system: what it reports from now on replaces its last report. ERR_NOMEM. */
+/*
+ * A node boots this system: what it reports from now on replaces its last report. `again`: it was
+ * here before in this boot, and goes on with that report unless it is gone. ERR_NOMEM.
+ */
 int profiles_begin(struct profiles *profiles, const struct digest *catalog,
-	const struct node_id *node, struct err *err);
+	const struct node_id *node, bool again, struct err *err);
 /* It touched a chunk of the system, for the first time in this boot. ERR_NOMEM. */
 int profiles_touch(struct profiles *profiles, const struct digest *catalog,
 	const struct node_id *node, const struct digest *chunk, struct err *err);

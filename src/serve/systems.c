@@ -222,18 +222,6 @@ struct version *systems_find(struct systems *s, const char *name, size_t len)
 	return NULL;
 }
 
-struct boot *systems_boot(struct systems *s, const char *toplevel)
-{
-	VEC_FOREACH(served, &s->items) {
-		for (size_t i = 0; i < VERSIONS_KEPT; i++) {
-			const struct version *v = &served->versions[i];
-			if (v->boot != NULL && strcmp(v->toplevel, toplevel) == 0)
-				return v->boot;
-		}
-	}
-	return NULL;
-}
-
 /* The first boot for which `has` finds something. */
 typedef const void *find_fn(const struct boot *boot, const struct digest *digest);
 

@@ -52,8 +52,6 @@ size_t systems_count(const struct systems *systems);
 const struct served *systems_at(const struct systems *systems, size_t i);
 /* By a toplevel's file name, or "default". NULL: no such one. */
 struct version *systems_find(struct systems *systems, const char *name, size_t len);
-/* By store path. NULL: not served, or not made yet. */
-struct boot *systems_boot(struct systems *systems, const char *toplevel);
 /* By catalog. NULL: not served. */
 struct boot *systems_catalog(struct systems *systems, const struct digest *catalog);
 /* The boot that has an object, or a chunk, and where. NULL: none. */

@@ -337,6 +337,8 @@ uint64_t engine_tick(struct engine *engine, uint64_t now_us)
 void engine_tell_step(struct engine *engine, const char *step, unsigned percent)
 {
 	size_t len = strnlen(step, sizeof(engine->step) - 1);
+	if (strncmp(engine->step, step, sizeof(engine->step) - 1) != 0)
+		engine->touches_before = engine->touches.len;
 	memcpy(engine->step, step, len);
 	engine->step[len] = '\0';
 	engine->percent = percent <= 100 ? percent : 100;

@@ -4,8 +4,9 @@
 
 /*
  * What the files of the engine share: engine.c (wants, clock, reports), engine_peers.c (members and
- * links), engine_source.c (whom to ask), engine_fetch.c (what is wanted), engine_attempt.c (asking,
- * and what comes of it), engine_patience.c (deadlines) and engine_give.c (what others ask of us).
+ * links), engine_beat.c (heartbeats), engine_source.c (whom to ask), engine_fetch.c (what is
+ * wanted), engine_attempt.c (asking, and what comes of it), engine_patience.c (deadlines) and
+ * engine_give.c (what others ask of us).
  */
 
 #include "swarm/engine.h"
@@ -15,9 +16,10 @@
 
 #include <string.h>
 
-#define PEER_HEADS 1024  /* of the hash table of peers */
-#define FETCH_HEADS 4096 /* of the hash table of fetches */
-#define TRIED_MAX 24     /* sources of one round: homes, look-asides, named ones, origins */
+#define PEER_HEADS 1024    /* of the hash table of peers */
+#define FETCH_HEADS 4096   /* of the hash table of fetches */
+#define SUSPECT_FAILURES 3 /* in a row; then others are warned of it */
+#define TRIED_MAX 24       /* sources of one round: homes, look-asides, named ones, origins */
 
 /* Somebody to get chunks from: a node or an origin. Never freed while the engine lives, so leases
  * and lists of what was tried may name it by its pointer. */
@@ -164,6 +166,7 @@ struct engine {
 	bool news; /* for the next heartbeat, which may come early */
 	uint64_t counters[LINK_COUNTERS];
 	chunks touches;
+	size_t touches_before; /* of them came before the step that is not told yet */
 	struct swarm_stat stat;
 };
 
@@ -196,6 +199,9 @@ void engine_members(struct engine *engine, const struct message *message);
 void engine_housekeeping(struct engine *engine);
 void engine_link_close(struct engine_link *link); /* what it was good for fails over */
 void engine_links_free(struct engine *engine);
+
+/* engine_beat.c: tells the tracker what is due. */
+void engine_beat(struct engine *engine);
 
 /* engine_source.c: whom to ask next, with which flags; NULL: nobody is left in this round. */
 struct peer *engine_source(struct fetch *fetch, uint8_t *ret_flags);

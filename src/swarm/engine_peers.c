@@ -10,7 +10,6 @@
 
 #define PEERS_MAX 16384
 #define QUARANTINE_US 1000000
-#define SUSPECT_FAILURES 3 /* in a row; then others are warned of it */
 #define QUARANTINE_MAX_US 60000000
 #define ORIGIN_RETRY_MAX_US 10000000
 #define DIAL_MIN_MS 200 /* a busy neighbour answers within this */
@@ -438,51 +437,6 @@ static void close_idle(struct engine *engine)
 	}
 }
 
-static bool is_suspect(const struct peer *peer)
-{
-	return peer->banned || peer->failures >= SUSPECT_FAILURES;
-}
-
-static void beat(struct engine *engine)
-{
-	struct err err = ERR_INIT;
-	struct peer *tracker = engine->tracker;
-	if (tracker == NULL || tracker->link == NULL || !tracker->link->up ||
-		engine->heartbeat_us == 0)
-		return;
-	bool due = engine->now_us >= engine->next_heartbeat_us ||
-		(engine->news && engine->now_us - engine->last_heartbeat_us >= 1000000);
-	if (!due)
-		return;
-	struct message message = {.type = MESSAGE_HEARTBEAT,
-		.heartbeat = {.epoch = engine->epoch,
-			.step = engine->step,
-			.percent = (uint8_t)engine->percent}};
-	memcpy(message.heartbeat.counters, engine->counters, sizeof(engine->counters));
-	engine->ops->inventory(message.heartbeat.inventory, engine->data);
-	for (struct peer *peer = engine->peers;
-		peer != NULL && message.heartbeat.suspects.len < LINK_SUSPECTS_MAX;
-		peer = peer->next)
-		if (peer->is_member && is_suspect(peer))
-			(void)vec_push(&message.heartbeat.suspects, peer->member.id, &err);
-	engine_send(tracker->link, &message);
-	vec_done(&message.heartbeat.suspects);
-	engine->news = false;
-	engine->last_heartbeat_us = engine->now_us;
-	engine->next_heartbeat_us = engine->now_us + engine->heartbeat_us;
-	if (engine->touches.len == 0)
-		return;
-	struct message touches = {.type = MESSAGE_TOUCHES};
-	size_t count = engine->touches.len < LINK_ITEMS_MAX ? engine->touches.len : LINK_ITEMS_MAX;
-	touches.touches.items = engine->touches.items;
-	touches.touches.len = count;
-	engine_send(tracker->link, &touches);
-	engine->touches.len -= count;
-	memmove(engine->touches.items, engine->touches.items + count,
-		engine->touches.len * sizeof(*engine->touches.items));
-	engine->news = engine->touches.len > 0;
-}
-
 void engine_housekeeping(struct engine *engine)
 {
 	dial_origins(engine);
@@ -490,5 +444,5 @@ void engine_housekeeping(struct engine *engine)
 		engine->idle_us = engine->now_us + IDLE_CHECK_US;
 		close_idle(engine);
 	}
-	beat(engine);
+	engine_beat(engine);
 }

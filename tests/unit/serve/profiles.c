@@ -34,17 +34,23 @@ static struct object_set sample_set(unsigned from, unsigned to)
 
 static const struct digest catalog = {{1}}, other = {{2}};
 
-static void report(
-	struct profiles *p, const struct digest *system, uint8_t node, const char *touches)
+static void report_from(struct profiles *p, const struct digest *system, uint8_t node, bool again,
+	const char *touches)
 {
 	struct err err = ERR_INIT;
 	const struct node_id id = {{node}};
-	assert_ok(profiles_begin(p, system, &id, &err));
+	assert_ok(profiles_begin(p, system, &id, again, &err));
 	for (; *touches != '\0'; touches++) {
 		uint8_t name = (uint8_t)(*touches - 'a');
 		struct digest chunk = digest_of(&name, 1);
 		assert_ok(profiles_touch(p, system, &id, &chunk, &err));
 	}
+}
+
+static void report(
+	struct profiles *p, const struct digest *system, uint8_t node, const char *touches)
+{
+	report_from(p, system, node, false, touches);
 }
 
 /* The profile as letters. */
@@ -100,6 +106,21 @@ static void medians(void **state)
 	object_set_done(&set);
 }
 
+/* Whose link was cut in the middle of its boot goes on where it was. */
+static void a_boot_over_two_links(void **state)
+{
+	(void)state;
+	struct object_set set = sample_set(0, CHUNKS);
+	struct profiles *p = open_in(test_tmpdir());
+	report(p, &catalog, 1, "ab");
+	report_from(p, &catalog, 1, true, "cd");
+	assert_profile(p, &catalog, &set, "abcd"); /* two reports would be merged to "acbd" */
+	report_from(p, &other, 2, true, "ba");     /* it was another server's before */
+	assert_profile(p, &other, &set, "ba");
+	profiles_close(p);
+	object_set_done(&set);
+}
+
 static void inherited_and_kept(void **state)
 {
 	(void)state;
@@ -144,6 +165,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(medians),
+		cmocka_unit_test(a_boot_over_two_links),
 		cmocka_unit_test(inherited_and_kept),
 		cmocka_unit_test(few_systems_are_kept),
 	};
