@@ -54,4 +54,7 @@ struct netroot_issue {
 int netroot_issue(const struct netroot *netroot, const struct netroot_issue *issue,
 	struct manifest *ret, struct err *err);
 
+/* The serial of the last one that was issued there under `name`; 0: none was. */
+int netroot_last_serial(const char *state_dir, const char *name, uint64_t *ret, struct err *err);
+
 #endif

@@ -150,3 +150,13 @@ int netroot_issue(const struct netroot *netroot, const struct netroot_issue *iss
 	next = (struct manifest){0};
 	return 0;
 }
+
+int netroot_last_serial(const char *state_dir, const char *name, uint64_t *ret, struct err *err)
+{
+	AUTO_MANIFEST last = {0};
+	AUTO_FREE char *path = path_printf(err, "%s/serials/%s", state_dir, name);
+	if (path == NULL || read_last(path, &last, err) < 0)
+		return -1;
+	*ret = last.serial;
+	return 0;
+}

@@ -92,7 +92,8 @@ int manifest_check(
 			"manifest '%s' has serial %" PRIu64 ", but this machine has seen %" PRIu64,
 			manifest->name, manifest->serial, trust->min_serial);
 		return err_hint(err,
-			"an old one was sent again; to go back to an old system, issue it anew");
+			"an old one was sent again, or two origins count apart: they must share "
+			"--state; to go back to an old system, issue it anew");
 	}
 	return check_time(manifest, trust, err);
 }

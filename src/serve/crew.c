@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "base/path.h"
+#include "carrier/netroot.h"
 #include "serve/parts.h"
 
 #include <stdio.h>
@@ -20,6 +21,7 @@ struct sailor {
 	bool again;            /* it has joined before in this boot, here or elsewhere */
 	bool reports;          /* a report of its touches has begun */
 	bool booted;           /* its touches do not count any more */
+	bool compared;         /* its serial, with ours */
 	uint64_t joined_us;
 };
 
@@ -89,6 +91,19 @@ static void joined(struct origin *o, struct hub_node *node, const struct node_ad
 	tell(o, m, system[0] != '\0' ? path_basename(system) : NULL, note);
 }
 
+/* The last issue of what a node may have asked for: its system by name, or the default one. */
+static int last_issue(const struct origin *o, const char *system, uint64_t *ret, struct err *err)
+{
+	const struct boot_options *boot = o->options.boot;
+	const char *alias = boot->alias != NULL ? boot->alias : "default";
+	uint64_t own, by_alias;
+	if (netroot_last_serial(boot->state_dir, system, &own, err) < 0 ||
+		netroot_last_serial(boot->state_dir, alias, &by_alias, err) < 0)
+		return -1;
+	*ret = own > by_alias ? own : by_alias;
+	return 0;
+}
+
 /* What it boots; NULL: that is not made yet, or not served any more. */
 static const struct boot *boot_of(struct origin *o, const struct machine *m)
 {
@@ -96,6 +111,35 @@ static const struct boot *boot_of(struct origin *o, const struct machine *m)
 		? systems_find(o->systems, m->system, strlen(m->system))
 		: NULL;
 	return version != NULL ? version->boot : NULL;
+}
+
+/*
+ * A node with a later issue than was ever made here has it from an origin that counts for itself.
+ * The files are asked, not the boot: a server that shares them may have made one since. Once per
+ * link, as soon as the boot is made, and told once for each serial.
+ */
+static void compare_serial(struct origin *o, const struct machine *m, struct sailor *sailor)
+{
+	struct err err = ERR_INIT;
+	uint64_t last;
+	const struct boot *boot = sailor->compared ? NULL : boot_of(o, m);
+	if (boot == NULL || m->serial <= o->told_serial)
+		return;
+	sailor->compared = true;
+	if (m->serial <= boot->own.serial)
+		return;
+	if (last_issue(o, m->system, &last, &err) < 0) {
+		log_ignored(&err);
+		return;
+	}
+	if (m->serial <= last)
+		return;
+	o->told_serial = m->serial;
+	log_warning("machine '%s' has issue %llu of '%s', but '%s' has made only %llu: an origin "
+		    "with the same key counts elsewhere, and machines refuse the lower one; let "
+		    "both share a state directory (--state)",
+		m->address, (unsigned long long)m->serial, m->system, o->options.boot->state_dir,
+		(unsigned long long)last);
 }
 
 /* What its report is about, which begins when it is known: after a start of ours that takes a
@@ -143,6 +187,8 @@ static void beat(struct origin *o, struct hub_node *node, const struct message *
 	struct sailor *sailor = hub_node_user(node);
 	if (m == NULL)
 		return;
+	if (sailor != NULL)
+		compare_serial(o, m, sailor);
 	if (machine_beats(m, message, hub_now_us()))
 		tell(o, m, NULL, m->step);
 	if (sailor != NULL && strcmp(m->step, "multi-user") == 0)

@@ -41,6 +41,7 @@ struct origin {
 	unsigned ticks;
 	char *url;
 	uint64_t began_us, spread;
+	uint64_t told_serial; /* the highest one of a node that was warned of */
 	struct traffic traffic[ROUTE_METRICS + 1]; /* by route kind */
 	TAILQ_HEAD(, request) requests;
 	bool stopping;

@@ -73,7 +73,7 @@ check_fails 1 "snowboot: '$tmp/good': manifest 'default' has a wrong signature b
 check_fails 1 "snowboot: '$tmp/good': manifest 'default' came when 'other' was asked for" verify --name other "$tmp/good"
 check_ok verify --min-serial 7 "$tmp/good"
 check_fails 1 "snowboot: '$tmp/good': manifest 'default' has serial 7, but this machine has seen 8
-hint: an old one was sent again; to go back to an old system, issue it anew" verify --min-serial 8 "$tmp/good"
+hint: an old one was sent again, or two origins count apart: they must share --state; to go back to an old system, issue it anew" verify --min-serial 8 "$tmp/good"
 manifest default 7 1000 2000 "$zero" 4000 >"$tmp/expired"
 sign key-1 "$tmp/expired"
 run verify "$tmp/expired"

@@ -192,3 +192,27 @@ leave_nodes 1
 get "$url/boot/default/netboot.ipxe" >"$tmp/script"
 if grep -q ' || kernel ' "$tmp/script"; then fail "a peer that left is named: $(cat "$tmp/script")"; fi
 stop "$server"
+
+### Another server with the same key, which counts for itself: it says what that leads to.
+start counts --listen 127.0.0.1:0 "$system"
+issue=$(get "$url/v1/manifests/default" | sed -n 's/^serial //p')
+[ "$issue" -gt 1 ] || fail "only one issue so far"
+node 1 --origin "$url"
+ready 1
+port=${url##*:}
+stop "$server"
+mkdir "$tmp/apart"
+cp "$state/key" "$tmp/apart"
+serve_arguments=(--state "$tmp/apart")
+start apart --listen "127.0.0.1:$port" "$system"
+warning="machine '127.0.0.1' has issue $issue of '$name', but '$tmp/apart' has made only 1: an origin with the same key counts \
+elsewhere, and machines refuse the lower one; let both share a state directory (--state)"
+for _ in $(seq 600); do
+	! grep -Fq "$warning" "$tmp/apart.err" || break
+	sleep 0.1
+done
+check_equal "times that it warned" "$(grep -Fc "$warning" "$tmp/apart.err")" 1
+leave_nodes 1
+stop "$server"
+# Those that share theirs have nothing to say.
+if grep -F 'has made only' "$tmp"/{first,second,third,left,right,private,boot,counts}.err; then fail 'a server warned of itself'; fi

@@ -159,8 +159,9 @@ static void name_and_serial(void **state)
 	t.name = "default";
 	t.min_serial = 6;
 	assert_int_equal(manifest_check(&w.manifest, &t, &err), -1);
-	assert_string_equal(
-		err.hint, "an old one was sent again; to go back to an old system, issue it anew");
+	assert_string_equal(err.hint,
+		"an old one was sent again, or two origins count apart: they must share --state; "
+		"to go back to an old system, issue it anew");
 	assert_err(&err, ERR_UNTRUSTED,
 		"manifest 'default' has serial 5, but this machine has seen 6");
 	t.min_serial = 5;
