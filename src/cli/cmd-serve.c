@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "pool/pool.h"
 #include "serve/serve.h"
+#include "tftp/server.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,8 @@ static const struct cli_option options[] = {
 		"proxy full off"},
 	{'i', "interface", "IF", "the network interface that clients are on", NULL},
 	{'l', "listen", "ADDR[:PORT]", "where HTTP listens (the interface's address, port 8080)",
+		NULL},
+	{0, "tftp", "PORT", "with --dhcp off: the UDP port of TFTP (69 with DHCP; else none)",
 		NULL},
 	{0, "pool", "DIR", "the pool's directory", "@dir"},
 	{0, "modules", "SET", "kernel modules for stage 1: minimal, netboot, all, or names",
@@ -92,6 +95,18 @@ static int check_peers(const struct cli_args *args, struct err *err)
 	return check_site(cli_option(args, "site", NULL), err);
 }
 
+/* Clients of PXE ask port 69 of the server that DHCP names. */
+static int read_tftp(const struct cli_args *args, enum dhcp_mode dhcp, int *ret, struct err *err)
+{
+	long long port = dhcp == DHCP_OFF ? -1 : TFTP_PORT;
+	if (cli_flag(args, "tftp") && dhcp != DHCP_OFF)
+		return err_raise(err, ERR_USAGE, "--tftp needs --dhcp off");
+	if (cli_flag(args, "tftp") && cli_number(args, "tftp", 0, 65535, port, &port, err) < 0)
+		return -1;
+	*ret = (int)port;
+	return 0;
+}
+
 static int read_boot(const struct cli_args *args, struct boot_options *ret, struct err *err)
 {
 	long long level, days;
@@ -130,6 +145,7 @@ static int run(const struct cli_args *args, struct err *err)
 		.boot_from_peers = cli_flag(args, "boot-from-peers"),
 	};
 	if (dhcp_mode_parse(cli_option(args, "dhcp", "proxy"), &serve.dhcp, err) < 0 ||
+		read_tftp(args, serve.dhcp, &serve.tftp_port, err) < 0 ||
 		read_boot(args, &serve.boot, err) < 0 ||
 		cli_rate(args, "uplink", &serve.uplink, err) < 0 ||
 		cli_values(args, "key", &keys, err) < 0 ||

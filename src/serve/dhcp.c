@@ -116,7 +116,6 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 		put_range(config, out, err) < 0)
 		return -1;
 	if (buf_printf(out, err,
-		    "enable-tftp\n"
 		    "dhcp-match=set:ipxe,175\n"
 		    "dhcp-match=set:ipxe-http,175,19\n"
 		    "dhcp-match=set:bios,option:client-arch,0\n"
@@ -125,8 +124,6 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 		    "dhcp-boot=tag:ipxe-http,%s,,%s\n"
 		    "dhcp-boot=tag:!ipxe-http,tag:bios,%s,,%s\n",
 		    config->script_url, self, config->bios_file, self) < 0)
-		return -1;
-	if (put_value(out, "tftp-root", config->ipxe_dir, err) < 0)
 		return -1;
 	if (config->mode == DHCP_PROXY)
 		return buf_printf(out, err,

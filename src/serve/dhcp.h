@@ -17,9 +17,8 @@ struct dhcp_config {
 	enum dhcp_mode mode;
 	const struct interface *interface;
 	const char *dir;        /* of our own, for the leases */
-	const char *ipxe_dir;   /* what TFTP serves */
-	const char *bios_file;  /* in it, for BIOS clients */
-	const char *efi_file;   /* in it, for 64-bit EFI clients */
+	const char *bios_file;  /* by TFTP, for BIOS clients */
+	const char *efi_file;   /* by TFTP, for 64-bit EFI clients */
 	const char *script_url; /* what iPXE then runs */
 };
 

@@ -17,7 +17,6 @@ static const char *skip_transaction(const char *line)
 static bool parse_dhcp(const char *p, struct dnsmasq_step *step)
 {
 	char interface[32];
-	step->step = "dhcp";
 	if (sscanf(p, "DHCPACK(%31[^)]) %47s %23s %255s", interface, step->client, step->mac,
 		    step->subject) >= 3) {
 		step->note = "has its address";
@@ -45,27 +44,10 @@ static bool parse_dhcp(const char *p, struct dnsmasq_step *step)
 	return false;
 }
 
-static bool parse_tftp(const char *p, struct dnsmasq_step *step)
-{
-	step->step = "tftp";
-	if (sscanf(p, "sent %255s to %47s", step->subject, step->client) == 2)
-		return true;
-	if (sscanf(p, "failed sending %255s to %47s", step->subject, step->client) == 2) {
-		step->note = "the client broke it off";
-		return true;
-	}
-	if (sscanf(p, "file %255s not found for %47s", step->subject, step->client) == 2) {
-		step->note = "there is no such file";
-		return true;
-	}
-	return false;
-}
-
 bool dnsmasq_parse(const char *line, struct dnsmasq_step *ret)
 {
 	struct dnsmasq_step step = {0};
-	const char *p = skip_transaction(line);
-	bool found = parse_dhcp(p, &step) || parse_tftp(p, &step);
+	bool found = parse_dhcp(skip_transaction(line), &step);
 	if (found)
 		*ret = step;
 	return found;

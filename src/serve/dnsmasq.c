@@ -55,7 +55,7 @@ static int get_capabilities(uint32_t *ret_effective, struct err *err)
 	return 0;
 }
 
-static int check_permission(const struct dhcp_config *config, struct err *err)
+int dnsmasq_permitted(const struct dhcp_config *config, struct err *err)
 {
 	uint32_t effective = 0;
 	if (get_capabilities(&effective, err) < 0)
@@ -95,8 +95,7 @@ static int check_port(
 
 static int check_ports(const struct dhcp_config *config, struct err *err)
 {
-	if (check_port(config->interface, 67, "DHCP", err) < 0 ||
-		check_port(config->interface, 69, "TFTP", err) < 0)
+	if (check_port(config->interface, 67, "DHCP", err) < 0)
 		return -1;
 	return config->mode == DHCP_PROXY ? check_port(config->interface, 4011, "proxy DHCP", err)
 					  : 0;
@@ -314,7 +313,7 @@ static int write_config(
 int dnsmasq_start(struct event_base *base, const struct dhcp_config *config,
 	const struct dnsmasq_callbacks *callbacks, struct dnsmasq **ret, struct err *err)
 {
-	if (check_permission(config, err) < 0 || check_ports(config, err) < 0)
+	if (dnsmasq_permitted(config, err) < 0 || check_ports(config, err) < 0)
 		return -1;
 	struct dnsmasq *d = calloc(1, sizeof(*d));
 	if (d == NULL)

@@ -20,6 +20,9 @@ struct dnsmasq_callbacks {
 	void *data;
 };
 
+/* ERR_IO without the permissions to serve DHCP, with the way out. */
+int dnsmasq_permitted(const struct dhcp_config *config, struct err *err);
+
 /*
  * Starts dnsmasq and waits until it serves. Its configuration and leases lie in a temporary folder
  * of their own. ERR_IO without the permissions, ERR_NOT_FOUND when it is not installed, ERR_AGAIN
@@ -35,12 +38,11 @@ struct dnsmasq *dnsmasq_stop(struct dnsmasq *dnsmasq);
  * it is the one of the line before.
  */
 struct dnsmasq_step {
-	const char *step; /* "dhcp" or "tftp" */
 	char client[48], mac[24], subject[256];
 	const char *note; /* static, or NULL */
 };
 
-/* True when a line is a step of a client. Lines begin as `line` above gives them. */
+/* True when a line is a step of a client's DHCP. Lines begin as `line` above gives them. */
 bool dnsmasq_parse(const char *line, struct dnsmasq_step *ret);
 
 #endif

@@ -78,8 +78,9 @@ char *journal_json(const struct journal_step *s)
 	set_string(object, "mac", s->mac);
 	set_string(object, "subject", s->subject);
 	set_string(object, "note", s->note);
-	if (s->status != 0) {
+	if (s->status != 0)
 		json_object_set_new(object, "status", json_integer(s->status));
+	if (s->status != 0 || s->total_bytes != 0) {
 		json_object_set_new(object, "bytes", json_integer((json_int_t)s->bytes));
 		json_object_set_new(object, "total", json_integer((json_int_t)s->total_bytes));
 		json_object_set_new(object, "seconds", json_real((double)s->elapsed_us / 1e6));

@@ -50,6 +50,15 @@ static int put_traffic(const struct origin *o, struct buf *out, struct err *err)
 	return 0;
 }
 
+static int put_tftp(const struct origin *o, struct buf *out, struct err *err)
+{
+	if (put(out, "tftp_requests_total", "counter", "TFTP requests.", err) < 0 ||
+		put_one(out, "tftp_requests_total", o->loaded.requests, err) < 0 ||
+		put(out, "tftp_sent_bytes_total", "counter", "Bytes of files by TFTP.", err) < 0)
+		return -1;
+	return put_one(out, "tftp_sent_bytes_total", o->loaded.bytes, err);
+}
+
 static int put_swarm(const struct origin *o, struct buf *out, struct err *err)
 {
 	struct tracker_stat s;
@@ -137,8 +146,9 @@ static int put_systems(const struct origin *o, struct buf *out, struct err *err)
 
 int metrics_put(struct origin *o, struct buf *out, struct err *err)
 {
-	if (put_traffic(o, out, err) < 0 || put_swarm(o, out, err) < 0 ||
-		put_machines(o, out, err) < 0 || put_systems(o, out, err) < 0)
+	if (put_traffic(o, out, err) < 0 || put_tftp(o, out, err) < 0 ||
+		put_swarm(o, out, err) < 0 || put_machines(o, out, err) < 0 ||
+		put_systems(o, out, err) < 0)
 		return -1;
 	return put(out, "uptime_seconds", "gauge", "Since the server began.", err) < 0
 		? -1

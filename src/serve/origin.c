@@ -197,6 +197,7 @@ static void on_made(const char *toplevel, struct boot *boot, const struct err *f
 		}
 		r = next;
 	}
+	loader_made(o, toplevel, boot, failure);
 }
 
 static void handle_object(struct origin *o, struct http_exchange *x, const struct route *route)
@@ -418,6 +419,7 @@ int origin_new(struct event_base *base, const struct origin_options *options, st
 	o->base = base;
 	o->began_us = hub_now_us();
 	TAILQ_INIT(&o->requests);
+	TAILQ_INIT(&o->loadings);
 	machines_init(&o->machines);
 	if (open_clock(o, err) < 0 || (options->boot->root != ROOT_RAM && open_net(o, err) < 0) ||
 		systems_new(base, options->systems, options->boot, on_made, o, &o->systems, err) <

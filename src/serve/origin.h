@@ -13,6 +13,8 @@
 
 struct event_base;
 struct origin;
+struct tftp_exchange;
+struct tftp_outcome;
 
 /* The strings, and what is pointed to, outlive the origin. */
 struct origin_options {
@@ -23,6 +25,7 @@ struct origin_options {
 	const char *cache_control; /* of objects */
 	struct pacer *pacer;       /* of the uplink, borrowed; NULL: no limit */
 	bool boot_from_peers;
+	const char *ipxe_dir; /* whose files boot loaders get by TFTP; NULL: none */
 };
 
 /* Begins to make the boots. A system that cannot be resolved now is an error. */
@@ -43,11 +46,15 @@ bool origin_is_busy(const struct origin *origin);
 /* Lets nobody wait any longer, and closes the links: for the end. */
 void origin_stop(struct origin *origin);
 
-/* A step that was seen elsewhere (DHCP, TFTP). `boot_loader`: only a boot loader does this. */
+/* A step that was seen elsewhere (DHCP). `boot_loader`: only a boot loader does this. */
 void origin_saw(struct origin *origin, const struct journal_step *step, bool boot_loader);
 
 /* For struct http_server_config; data is the origin. */
 void origin_handle(struct http_exchange *exchange, void *data);
 void origin_done(struct http_exchange *exchange, const struct http_outcome *outcome, void *data);
+
+/* For struct tftp_server_config, likewise. */
+void origin_load(struct tftp_exchange *exchange, void *data);
+void origin_loaded(struct tftp_exchange *exchange, const struct tftp_outcome *outcome, void *data);
 
 #endif

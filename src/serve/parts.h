@@ -29,6 +29,8 @@ struct traffic {
 	uint64_t requests, bytes;
 };
 
+struct loading; /* a request by TFTP */
+
 struct origin {
 	struct origin_options options;
 	struct event_base *base;
@@ -43,7 +45,9 @@ struct origin {
 	uint64_t began_us, spread;
 	uint64_t told_serial; /* the highest one of a node that was warned of */
 	struct traffic traffic[ROUTE_METRICS + 1]; /* by route kind */
+	struct traffic loaded;                     /* by TFTP */
 	TAILQ_HEAD(, request) requests;
+	TAILQ_HEAD(, loading) loadings;
 	bool stopping;
 };
 
@@ -58,6 +62,12 @@ void origin_reply_fresh(struct http_exchange *exchange, const struct buf *text, 
 
 /* report.c: answers ROUTE_INDEX, ROUTE_STATUS, ROUTE_MACHINES and ROUTE_METRICS. */
 void report_reply(struct origin *origin, struct http_exchange *exchange, const struct route *route);
+
+/* loader.c: who waits for this boot gets it, or hears why not. */
+void loader_made(
+	struct origin *origin, const char *toplevel, struct boot *boot, const struct err *failure);
+/* Machines hear how far their transfers by TFTP are. */
+void loader_look(struct origin *origin);
 
 /* metrics.c: for Prometheus. ERR_NOMEM. */
 int metrics_put(struct origin *origin, struct buf *out, struct err *err);

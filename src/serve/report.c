@@ -186,10 +186,11 @@ static json_t *sent_json(const struct origin *o)
 	struct tracker_stat s = {0};
 	if (o->hub != NULL)
 		hub_stat(o->hub, &s);
-	return json_pack("{s:I, s:I, s:I, s:I}", "boot_files",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "boot_files",
 		(json_int_t)o->traffic[ROUTE_BOOT].bytes, "manifests",
 		(json_int_t)o->traffic[ROUTE_MANIFEST].bytes, "objects",
-		(json_int_t)o->traffic[ROUTE_OBJECT].bytes, "chunks", (json_int_t)s.bytes);
+		(json_int_t)o->traffic[ROUTE_OBJECT].bytes, "chunks", (json_int_t)s.bytes, "tftp",
+		(json_int_t)o->loaded.bytes);
 }
 
 static json_t *status_json(const struct origin *o)
@@ -234,6 +235,7 @@ static int put_index(const struct origin *o, struct buf *out, struct err *err)
 static void look_at_transfers(struct origin *o)
 {
 	struct request *r;
+	loader_look(o);
 	TAILQ_FOREACH(r, &o->requests, entry) {
 		struct route route = route_parse(http_exchange_request(r->exchange)->path);
 		uint64_t sent, len;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Start: systems, HTTP, then DHCP, so that nobody is told of a server that is not there yet. Stop:
- * DHCP first, then HTTP when the last transfer ended.
+ * Start: systems, HTTP, TFTP, then DHCP, so that nobody is told of a server that is not there yet.
+ * Stop: DHCP first, then the others when the last transfer ended.
  */
 #include "serve/serve.h"
 
@@ -11,6 +11,7 @@
 #include "serve/dnsmasq.h"
 #include "serve/norouter.h"
 #include "serve/origin.h"
+#include "tftp/server.h"
 
 #include <arpa/inet.h>
 #include <event2/event.h>
@@ -29,13 +30,17 @@ struct serve {
 	struct event *signals[3];
 	struct origin *origin;
 	struct http_server *server;
-	struct pacer *pacer; /* or NULL: no limit of the uplink */
+	struct pacer *pacer;      /* or NULL: no limit of the uplink */
+	struct tftp_server *tftp; /* or NULL */
 	struct dnsmasq *dnsmasq;
 	struct norouter *norouter;
 	struct interface interface; /* unset with DHCP_OFF */
 	char *script_url;
 	struct dnsmasq_step last_dhcp; /* whose offer the next lines are about */
+	struct dhcp_config dhcp;       /* with DHCP */
+	char *ipxe_dir;                /* or NULL: TFTP without it */
 	bool stopping;
+	unsigned draining;  /* servers that have transfers to end */
 	struct err failure; /* what ended us, if it was not a signal */
 };
 
@@ -43,6 +48,13 @@ static void leave(void *data)
 {
 	struct serve *s = data;
 	event_base_loopbreak(s->base);
+}
+
+static void on_drained(void *data)
+{
+	struct serve *s = data;
+	if (--s->draining == 0)
+		leave(s);
 }
 
 static void begin_stop(struct serve *s)
@@ -56,10 +68,14 @@ static void begin_stop(struct serve *s)
 	origin_stop(s->origin);
 	struct timeval limit = {.tv_sec = DRAIN_SECONDS};
 	event_base_loopexit(s->base, &limit);
-	http_server_drain(s->server, leave, s);
-	if (http_server_clients(s->server) > 0)
-		log_info("stopping; %u clients have %d s to finish", http_server_clients(s->server),
-			DRAIN_SECONDS);
+	unsigned clients = http_server_clients(s->server);
+	clients += s->tftp != NULL ? tftp_server_clients(s->tftp) : 0;
+	s->draining = s->tftp != NULL ? 2 : 1;
+	http_server_drain(s->server, on_drained, s);
+	if (s->tftp != NULL)
+		tftp_server_drain(s->tftp, on_drained, s);
+	if (clients > 0)
+		log_info("stopping; %u clients have %d s to finish", clients, DRAIN_SECONDS);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *data)
@@ -91,30 +107,23 @@ static void on_dnsmasq_line(const char *line, void *data)
 	log_debug("dnsmasq: %s", line);
 	if (!dnsmasq_parse(line, &step))
 		return;
-	if (strcmp(step.step, "dhcp") == 0) {
-		if (step.mac[0] == '\0') {
-			memcpy(step.client, s->last_dhcp.client, sizeof(step.client));
-			memcpy(step.mac, s->last_dhcp.mac, sizeof(step.mac));
-		}
-		s->last_dhcp = step;
+	if (step.mac[0] == '\0') {
+		memcpy(step.client, s->last_dhcp.client, sizeof(step.client));
+		memcpy(step.mac, s->last_dhcp.mac, sizeof(step.mac));
 	}
-	const char *subject = step.subject[0] != '\0' ? step.subject : NULL;
-	if (subject != NULL && strcmp(step.step, "tftp") == 0)
-		subject = path_basename(subject);
+	s->last_dhcp = step;
 	bool neighbour = step.mac[0] == '\0' && journal_find_mac(step.client, mac);
 	const struct journal_step out = {
-		.step = step.step,
+		.step = "dhcp",
 		.client = step.client[0] != '\0' ? step.client : NULL,
 		.mac = neighbour              ? mac
 			: step.mac[0] != '\0' ? step.mac
 					      : NULL,
-		.subject = subject,
+		.subject = step.subject[0] != '\0' ? step.subject : NULL,
 		.note = step.note,
 	};
-	/* Any DHCP client gets offers and addresses; these two are for boot loaders. */
-	bool boot_loader = strcmp(step.step, "tftp") == 0 ||
-		(step.note != NULL && strcmp(step.note, "told to boot") == 0);
-	origin_saw(s->origin, &out, boot_loader);
+	/* Any DHCP client gets offers and addresses; this one is for boot loaders. */
+	origin_saw(s->origin, &out, step.note != NULL && strcmp(step.note, "told to boot") == 0);
 }
 
 static void on_dnsmasq_end(const struct err *failure, void *data)
@@ -174,26 +183,36 @@ static char *own_url(const struct serve *s, const struct sockaddr_storage *addr,
 	return path_printf(err, "http://%s:%u", host, port);
 }
 
-static int start_http(struct serve *s, struct err *err)
+/*
+ * A client takes two descriptors, its socket and the file it is sent, by HTTP as by TFTP; a part of
+ * them is for the latter.
+ */
+static void share_descriptors(struct http_limits *http, struct tftp_limits *tftp)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files); /* raising to the hard limit is allowed */
+	rlim_t clients = files.rlim_cur > 128 ? (files.rlim_cur - 64) / 2 : 32;
+	if (tftp->transfers > clients / 4)
+		tftp->transfers = (unsigned)(clients / 4);
+	clients -= tftp->transfers;
+	if (clients < http->clients)
+		http->clients = (unsigned)clients;
+}
+
+static int start_http(struct serve *s, const struct http_limits *limits, struct err *err)
 {
 	struct sockaddr_storage addr;
 	socklen_t len = 0;
-	struct http_server_config config = {
-		.limits = HTTP_LIMITS_DEFAULT,
+	const struct http_server_config config = {
+		.limits = *limits,
 		.handle = origin_handle,
 		.done = origin_done,
 		.data = s->origin,
 		.pacer = s->pacer,
 	};
-	/* A client takes two descriptors: its socket and the file it is sent. */
-	struct rlimit files;
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &files); /* raising to the hard limit is allowed */
-		rlim_t clients = (files.rlim_cur - 64) / 2;
-		if (files.rlim_cur > 128 && clients < config.limits.clients)
-			config.limits.clients = (unsigned)clients;
-	}
 	if (listen_address(s, &addr, &len, err) < 0 ||
 		http_server_new(s->base, (struct sockaddr *)&addr, len, &config, &s->server, err) <
 			0)
@@ -207,6 +226,36 @@ static int start_http(struct serve *s, struct err *err)
 	return s->script_url != NULL ? 0 : -1;
 }
 
+/* Where DHCP sends clients: the interface's address. Without it, where HTTP is. */
+static int start_tftp(struct serve *s, const struct tftp_limits *limits, struct err *err)
+{
+	struct sockaddr_storage addr = {0};
+	socklen_t len = sizeof(struct sockaddr_in);
+	struct sockaddr_in *in = (struct sockaddr_in *)&addr;
+	const struct tftp_server_config config = {
+		.limits = *limits,
+		.handle = origin_load,
+		.done = origin_loaded,
+		.data = s->origin,
+		.pacer = s->pacer,
+	};
+	if (s->options->dhcp == DHCP_OFF) {
+		if (listen_address(s, &addr, &len, err) < 0)
+			return -1;
+	} else {
+		in->sin_family = AF_INET;
+		in->sin_addr = s->interface.addr;
+	}
+	in->sin_port = htons((uint16_t)s->options->tftp_port); /* as in sockaddr_in6 */
+	if (tftp_server_new(s->base, (struct sockaddr *)&addr, len, &config, &s->tftp, err) < 0)
+		return -1;
+	if (s->options->dhcp == DHCP_OFF)
+		log_info("TFTP at UDP port %u%s%s%s", tftp_server_port(s->tftp),
+			s->ipxe_dir != NULL ? ", with the files of '" : "",
+			s->ipxe_dir != NULL ? s->ipxe_dir : "", s->ipxe_dir != NULL ? "'" : "");
+	return 0;
+}
+
 static int choose_interface(struct serve *s, struct err *err)
 {
 	struct interface_list list = {0};
@@ -217,24 +266,31 @@ static int choose_interface(struct serve *s, struct err *err)
 	return r;
 }
 
+/* DHCP names iPXE's files; without it they are served when they are there. */
+static int find_ipxe(struct serve *s, struct err *err)
+{
+	const struct serve_options *o = s->options;
+	const char *dir = NULL;
+	if (o->tftp_port < 0)
+		return 0;
+	if (dhcp_find_ipxe(o->ipxe_dir, &dir, &s->dhcp.bios_file, &s->dhcp.efi_file, err) < 0) {
+		if (o->dhcp != DHCP_OFF || o->ipxe_dir != NULL)
+			return -1;
+		err_reset(err);
+		return 0;
+	}
+	s->ipxe_dir = realpath(dir, NULL);
+	return s->ipxe_dir != NULL ? 0 : err_sys(err, "cannot find '%s'", dir);
+}
+
 static int start_dhcp(struct serve *s, struct err *err)
 {
-	struct dhcp_config config = {
-		.mode = s->options->dhcp,
-		.interface = &s->interface,
-		.script_url = s->script_url,
-	};
 	const struct dnsmasq_callbacks callbacks = {
 		.line = on_dnsmasq_line, .ended = on_dnsmasq_end, .data = s};
-	/* dnsmasq leaves our working directory; what is not there is told by its name as given. */
-	const char *named = s->options->ipxe_dir;
-	AUTO_FREE char *absolute = named != NULL ? realpath(named, NULL) : NULL;
-	if (dhcp_find_ipxe(absolute != NULL ? absolute : named, &config.ipxe_dir, &config.bios_file,
-		    &config.efi_file, err) < 0 ||
-		dnsmasq_start(s->base, &config, &callbacks, &s->dnsmasq, err) < 0)
+	if (dnsmasq_start(s->base, &s->dhcp, &callbacks, &s->dnsmasq, err) < 0)
 		return -1;
-	log_info("%s on '%s', TFTP from '%s'", config.mode == DHCP_FULL ? "DHCP" : "proxy DHCP",
-		s->interface.name, config.ipxe_dir);
+	log_info("%s on '%s', TFTP from '%s'", s->dhcp.mode == DHCP_FULL ? "DHCP" : "proxy DHCP",
+		s->interface.name, s->ipxe_dir);
 	return 0;
 }
 
@@ -268,12 +324,9 @@ static int open_base(struct serve *s, struct err *err)
 	return s->options->uplink == 0 ? 0 : pacer_new(s->base, s->options->uplink, &s->pacer, err);
 }
 
-static int start(struct serve *s, struct err *err)
+static int start_origin(struct serve *s, struct err *err)
 {
 	const struct serve_options *o = s->options;
-	bool dhcp = o->dhcp != DHCP_OFF;
-	if (open_base(s, err) < 0)
-		return -1;
 	const struct origin_options origin = {
 		.systems = &o->systems,
 		.boot = &o->boot,
@@ -281,9 +334,27 @@ static int start(struct serve *s, struct err *err)
 		.cache_control = o->cache_control,
 		.pacer = s->pacer,
 		.boot_from_peers = o->boot_from_peers,
+		.ipxe_dir = s->ipxe_dir,
 	};
-	if (((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
-		origin_new(s->base, &origin, &s->origin, err) < 0 || start_http(s, err) < 0)
+	return origin_new(s->base, &origin, &s->origin, err);
+}
+
+static int start(struct serve *s, struct err *err)
+{
+	const struct serve_options *o = s->options;
+	bool dhcp = o->dhcp != DHCP_OFF;
+	struct http_limits http = HTTP_LIMITS_DEFAULT;
+	struct tftp_limits tftp = TFTP_LIMITS_DEFAULT;
+	share_descriptors(&http, &tftp);
+	if (open_base(s, err) < 0 ||
+		((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
+		find_ipxe(s, err) < 0 || start_origin(s, err) < 0 || start_http(s, &http, err) < 0)
+		return -1;
+	s->dhcp.mode = o->dhcp;
+	s->dhcp.interface = &s->interface;
+	s->dhcp.script_url = s->script_url;
+	if ((dhcp && dnsmasq_permitted(&s->dhcp, err) < 0) ||
+		(o->tftp_port >= 0 && start_tftp(s, &tftp, err) < 0))
 		return -1;
 	/* Before DHCP, whose files would stay behind: a signal waits for the loop from here on. */
 	if (catch_signals(s, err) < 0)
@@ -309,6 +380,7 @@ int serve_run(struct serve_options *options, struct err *err)
 	dnsmasq_stop(s.dnsmasq);
 	norouter_stop(s.norouter);
 	http_server_free(s.server);
+	tftp_server_free(s.tftp);
 	bool busy = origin_is_busy(s.origin); /* then the builder's thread still uses these */
 	origin_free(s.origin);
 	for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)
@@ -318,6 +390,7 @@ int serve_run(struct serve_options *options, struct err *err)
 	if (s.base != NULL)
 		event_base_free(s.base);
 	free(s.script_url);
+	free(s.ipxe_dir);
 	if (!busy) {
 		free(s.state_dir);
 		signer_done(&s.signer);

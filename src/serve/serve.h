@@ -16,8 +16,10 @@ struct serve_options {
 	struct boot_options boot; /* state_dir and signer are filled in by serve_run() */
 	enum dhcp_mode dhcp;
 	const char *interface; /* NULL: the only one there is */
-	const char *listen;   /* "ADDR", "ADDR:PORT", "[ADDR6]:PORT"; NULL: the interface's address,
-				 or all of them without DHCP */
+	const char *listen; /* "ADDR", "ADDR:PORT", "[ADDR6]:PORT"; NULL: the interface's address,
+			       or all of them without DHCP */
+	int tftp_port; /* of UDP, 0: any that is free, -1: none. With DHCP it is 69, which clients
+			  of PXE ask */
 	const char *ipxe_dir; /* NULL: where distributions put it */
 	struct journal journal;
 	/* For network roots: */

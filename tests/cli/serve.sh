@@ -221,15 +221,28 @@ done
 check_equal "status from the client's side" "$("${in_client[@]}" curl -s -o /dev/null -w '%{http_code}' --max-time 300 "$script")" 200
 mac=$(ip netns exec "${ns}c" cat /sys/class/net/v1/address)
 wait_line "$tmp/proxy.out" '^[0-9:]{8} 52:54:00:aa:bb:01 dhcp: undionly\.kpxe, told to boot$'
-wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac tftp: snponly\.efi\$"
+wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac tftp: snponly\.efi [0-9.]+ kB in [0-9.]+ s\$"
 wait_line "$tmp/proxy.out" "^[0-9:]{8} 10\.55\.0\.9 $mac script: /boot/default/netboot\.ipxe [0-9]+ bytes in [0-9.]+ s\$"
 
-# Another DHCP server has the port.
+# Another TFTP server has its port; another DHCP server has that one.
+run "${in_server[@]}" timeout 60 "$snowboot" serve --root ram --listen 10.55.0.1:8081 "$system"
+check_equal status "$status" 1
+check_stderr "^snowboot: cannot serve TFTP at '10\.55\.0\.1', UDP port 69: Address already in use\$"
+check_stderr "^hint: another TFTP server has this port \('ss -lunp' names it\): stop it\$"
+stop 0
+"${in_server[@]}" python3 -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 67))
+print("bound", flush=True)
+time.sleep(60)' >"$tmp/bound" &
+other=$!
+run_at_exit "kill $other 2>/dev/null"
+wait_line "$tmp/bound" '^bound$'
 run "${in_server[@]}" timeout 60 "$snowboot" serve --root ram --listen 10.55.0.1:8081 "$system"
 check_equal status "$status" 1
 check_stderr "^snowboot: cannot serve DHCP on 'v0', UDP port 67: Address already in use\$"
 check_stderr "^hint: another server has this port \('ss -lunp' names it\): stop it, or pass --dhcp off and let it name our script\$"
-stop 0
+kill "$other"
 ip -4 -n "${ns}c" addr flush dev v1
 
 start full "${in_server[@]}" -- --root ram --dhcp full --interface v0 "$system"
@@ -280,7 +293,7 @@ for _ in $(seq 50); do
 done
 if grep -qs '^State:.[^Z]' "/proc/$child/status"; then fail "dnsmasq outlives the server"; fi
 
-# A folder by a relative name with characters that mean something to dnsmasq; any address of IPv6 is any of IPv4, too.
+# A folder by a relative name with odd characters; any address of IPv6 is any of IPv4, too.
 ipxe=$(mktemp -d)
 run_at_exit "rm -rf '$ipxe'"
 chmod 755 "$ipxe"

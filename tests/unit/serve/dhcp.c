@@ -56,7 +56,6 @@ static void assert_config(enum dhcp_mode mode, const char *want)
 		.mode = mode,
 		.interface = &i,
 		.dir = "/tmp/d",
-		.ipxe_dir = "/usr/lib/ipxe",
 		.bios_file = "undionly.kpxe",
 		.efi_file = "snponly.efi",
 		.script_url = "http://10.55.0.1:8080/boot/default/netboot.ipxe",
@@ -77,15 +76,13 @@ static void assert_config(enum dhcp_mode mode, const char *want)
 	"dhcp-leasefile=/tmp/d/leases\n" \
 	"interface=\"br0\"\n"
 #define MATCHES \
-	"enable-tftp\n" \
 	"dhcp-match=set:ipxe,175\n" \
 	"dhcp-match=set:ipxe-http,175,19\n" \
 	"dhcp-match=set:bios,option:client-arch,0\n" \
 	"dhcp-match=set:efi,option:client-arch,7\n" \
 	"dhcp-match=set:efi,option:client-arch,9\n" \
 	"dhcp-boot=tag:ipxe-http,http://10.55.0.1:8080/boot/default/netboot.ipxe,,10.55.0.1\n" \
-	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n" \
-	"tftp-root=\"/usr/lib/ipxe\"\n"
+	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n"
 
 static void proxy(void **state)
 {
@@ -113,12 +110,11 @@ static void odd_names(void **state)
 	(void)state;
 	struct err err = ERR_INIT;
 	struct interface i = on("10.55.0.1", 24);
-	snprintf(i.name, sizeof(i.name), "a,b #c");
+	snprintf(i.name, sizeof(i.name), "a,\"b\" #\\\nc");
 	const struct dhcp_config config = {
 		.mode = DHCP_PROXY,
 		.interface = &i,
 		.dir = "/tmp/d",
-		.ipxe_dir = "/a \"b\" c\\d\ndhcp-script=/e",
 		.bios_file = "undionly.kpxe",
 		.efi_file = "snponly.efi",
 		.script_url = "http://10.55.0.1:8080/boot/default/netboot.ipxe",
@@ -126,8 +122,7 @@ static void odd_names(void **state)
 	AUTO_BUF out = {0};
 	assert_ok(dhcp_config_text(&config, &out, &err));
 	const char *text = buf_str(&out, &err);
-	assert_non_null(strstr(text, "\ninterface=\"a,b #c\"\n"));
-	assert_non_null(strstr(text, "\ntftp-root=\"/a \\\"b\\\" c\\\\d\\ndhcp-script=/e\"\n"));
+	assert_non_null(strstr(text, "\ninterface=\"a,\\\"b\\\" #\\\\\\nc\"\n"));
 }
 
 static void modes(void **state)

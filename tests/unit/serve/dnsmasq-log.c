@@ -9,7 +9,6 @@ static void assert_step(const char *line, struct dnsmasq_step want)
 {
 	struct dnsmasq_step got = {0};
 	assert_true(dnsmasq_parse(line, &got));
-	assert_string_equal(got.step, want.step);
 	assert_string_equal(got.client, want.client);
 	assert_string_equal(got.mac, want.mac);
 	assert_string_equal(got.subject, want.subject);
@@ -20,27 +19,17 @@ static void steps(void **state)
 {
 	(void)state;
 	assert_step("2994972804 PXE(v0) 52:54:00:aa:bb:01 proxy",
-		(struct dnsmasq_step){"dhcp", "", "52:54:00:aa:bb:01", "", "answered as a proxy"});
+		(struct dnsmasq_step){"", "52:54:00:aa:bb:01", "", "answered as a proxy"});
 	assert_step("2994972804 PXE(v0) 10.55.0.9 52:54:00:aa:bb:01 snponly.efi",
-		(struct dnsmasq_step){"dhcp", "10.55.0.9", "52:54:00:aa:bb:01", "snponly.efi",
-			"asked the boot server"});
-	assert_step("2994972804 bootfile name: undionly.kpxe",
-		(struct dnsmasq_step){"dhcp", "", "", "undionly.kpxe", "told to boot"});
-	assert_step("1269167297 DHCPOFFER(v0) 10.55.0.55 52:54:00:aa:bb:01 ",
 		(struct dnsmasq_step){
-			"dhcp", "10.55.0.55", "52:54:00:aa:bb:01", "", "offered an address"});
+			"10.55.0.9", "52:54:00:aa:bb:01", "snponly.efi", "asked the boot server"});
+	assert_step("2994972804 bootfile name: undionly.kpxe",
+		(struct dnsmasq_step){"", "", "undionly.kpxe", "told to boot"});
+	assert_step("1269167297 DHCPOFFER(v0) 10.55.0.55 52:54:00:aa:bb:01 ",
+		(struct dnsmasq_step){"10.55.0.55", "52:54:00:aa:bb:01", "", "offered an address"});
 	assert_step("1269167297 DHCPACK(v0) 10.55.0.55 52:54:00:aa:bb:01 node-1",
 		(struct dnsmasq_step){
-			"dhcp", "10.55.0.55", "52:54:00:aa:bb:01", "node-1", "has its address"});
-	assert_step("sent /usr/lib/ipxe/undionly.kpxe to 10.55.0.9",
-		(struct dnsmasq_step){
-			"tftp", "10.55.0.9", "", "/usr/lib/ipxe/undionly.kpxe", NULL});
-	assert_step("file /usr/lib/ipxe/x not found for 10.55.0.9",
-		(struct dnsmasq_step){
-			"tftp", "10.55.0.9", "", "/usr/lib/ipxe/x", "there is no such file"});
-	assert_step("failed sending /usr/lib/ipxe/x to 10.55.0.9",
-		(struct dnsmasq_step){
-			"tftp", "10.55.0.9", "", "/usr/lib/ipxe/x", "the client broke it off"});
+			"10.55.0.55", "52:54:00:aa:bb:01", "node-1", "has its address"});
 }
 
 static void others(void **state)
@@ -49,7 +38,7 @@ static void others(void **state)
 	static const char *const lines[] = {"", "12", "1269167297 tags: bios, v0",
 		"1269167297 DHCPDISCOVER(v0) 52:54:00:aa:bb:01 ", "DHCPACK(", "PXE()",
 		"1269167297 sent size:  4 option: 51 lease-time  12h",
-		"exiting on receipt of SIGTERM", "sent to"};
+		"exiting on receipt of SIGTERM"};
 	struct dnsmasq_step step;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		assert_false(dnsmasq_parse(lines[i], &step));
