@@ -3,6 +3,7 @@
 # Publishing to a bucket: s3rver stores, and a gate in front of it (s3_gate.py) holds every request to its signature and is
 # overloaded now and then. A machine's image is then read from the bucket by plain HTTP.
 . "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/server.sh"
 
 for program in node nbdcopy python3 curl; do
 	command -v "$program" >/dev/null || skip "needs $program"
@@ -70,32 +71,12 @@ object=$(sed -n "s|^kernel --name bzImage \([^ ]*\) .*|\1|p" <<<"$(curl -sSf "$u
 curl -sSfD "$tmp/headers" "$object" | cmp - "$system/kernel" || fail 'the script names another kernel'
 grep -qi '^cache-control: public, max-age=31536000, immutable' "$tmp/headers" || fail "an object: $(cat "$tmp/headers")"
 
-# check_image SYSTEM: a node has the bucket for its only origin, and gives the image that we would build.
-check_image() {
-	check_ok "$snowboot" build squashfs -q "$1" -o "$tmp/want.squashfs"
-	rm -rf "$tmp/node"
-	mkdir "$tmp/node"
-	"$snowboot" node --origin "$url" --name "$(basename "$1")" --key "$tmp/state/key.pub" --no-peers --memory 64M \
-		--state-dir "$tmp/node" --nbd-socket "$tmp/node/nbd" >"$tmp/node/log" 2>&1 &
-	local node=$!
-	for _ in $(seq 300); do
-		[ ! -S "$tmp/node/nbd" ] || break
-		kill -0 "$node" 2>/dev/null || fail "the node ended: $(cat "$tmp/node/log")"
-		sleep 0.1
-	done
-	timeout 200 nbdcopy --no-extents "nbd+unix:///?socket=$tmp/node/nbd" "$tmp/node/image" ||
-		fail "the image cannot be read: $(cat "$tmp/node/log")"
-	kill "$node"
-	wait "$node" || true
-	cmp -n "$(stat -c %s "$tmp/want.squashfs")" "$tmp/node/image" "$tmp/want.squashfs" || fail 'the image differs'
-	rm "$tmp/node/image"
-}
-check_image "$system"
+check_image "$url" "$system"
 
 # The next generation, and the first one taken back.
 check_ok publish --json --to "$to" --url "$url" "$second"
-check_image "$second"
+check_image "$url" "$second"
 rm -f "$tmp/store/images/$prefix/v1/manifests/$(basename "$system")"*
 check_ok publish --json --to "$to" --gc
 check_stdout '"removed":[1-9]'
-check_image "$second"
+check_image "$url" "$second"

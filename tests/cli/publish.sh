@@ -3,6 +3,7 @@
 # Publishing to a directory: what is there is whole at every moment, only what is missing is written, and a web server with
 # nothing but these files boots a machine's image, alone and with a cache in front of it.
 . "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/server.sh"
 
 for program in nginx varnishd nbdcopy curl; do
 	command -v "$program" >/dev/null || skip "needs $program"
@@ -136,35 +137,9 @@ EOF
 nginx -e "$tmp/nginx/error" -c "$tmp/nginx.conf" &
 nginx=$!
 run_at_exit 'kill "$nginx"; wait "$nginx"'
-# wait_for URL
-wait_for() {
-	for _ in $(seq 200); do curl -sfo /dev/null "$1" && return; sleep 0.05; done
-	fail "'$1' does not answer"
-}
 wait_for "$url/v1/manifests/default"
 check_ok "$snowboot" manifest verify --state "$tmp/state" "$url"
 
-# check_image ORIGIN SYSTEM: a node reads the whole image from there, and it is the image that we would build.
-check_image() {
-	[ -e "$tmp/$(basename "$2").squashfs" ] || check_ok "$snowboot" build squashfs -q "$2" -o "$tmp/$(basename "$2").squashfs"
-	rm -rf "$tmp/node"
-	mkdir "$tmp/node"
-	"$snowboot" node --origin "$1" --name "$(basename "$2")" --key "$tmp/state/key.pub" --no-peers --memory 64M \
-		--state-dir "$tmp/node" --nbd-socket "$tmp/node/nbd" >"$tmp/node/log" 2>&1 &
-	local node=$!
-	for _ in $(seq 300); do
-		[ ! -S "$tmp/node/nbd" ] || break
-		kill -0 "$node" 2>/dev/null || fail "the node ended: $(cat "$tmp/node/log")"
-		sleep 0.1
-	done
-	timeout 120 nbdcopy --no-extents "nbd+unix:///?socket=$tmp/node/nbd" "$tmp/node/image" ||
-		fail "the image cannot be read from $1: $(cat "$tmp/node/log")"
-	kill "$node"
-	wait "$node" || true
-	cmp -n "$(stat -c %s "$tmp/$(basename "$2").squashfs")" "$tmp/node/image" "$tmp/$(basename "$2").squashfs" ||
-		fail "the image from $1 differs"
-	rm "$tmp/node/image"
-}
 check_image "$url" "$first"
 
 # Varnish in front: many who want ranges of one object that it does not have cause one request, and later ones none.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # `snowboot serve`: HTTP with every kind of client, DHCP and TFTP in network namespaces, and what it refuses.
 . "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/server.sh"
 
 here=$(cd "$(dirname "$0")" && pwd)
 system=$(fixture scripted)
@@ -10,10 +11,7 @@ name=$(basename "$system")
 pool=${SNOWBOOT_POOL:-$tmp/pool}
 export SNOWBOOT_POOL=$pool
 
-# end_server PID: kills it if it is still the server and not somebody who got its number.
-end_server() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
-
-# start LOG [PREFIX…] -- ARGUMENTS…: runs the server; sets $server (pid) and $url once it listens.
+# start LOG [PREFIX…] -- ARGUMENTS…: runs the server, behind PREFIX.
 start() {
 	local log=$1 prefix=()
 	shift
@@ -22,17 +20,7 @@ start() {
 		shift
 	done
 	shift
-	: >"$tmp/$log.err"
-	"${prefix[@]}" "$snowboot" serve "$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
-	server=$!
-	run_at_exit "end_server $server"
-	for _ in $(seq 100); do
-		url=$(sed -n 's|^serving at \(.*\)/$|\1|p' "$tmp/$log.err")
-		[ -z "$url" ] || return 0
-		kill -0 "$server" 2>/dev/null || break
-		sleep 0.1
-	done
-	fail "the server does not start: $(cat "$tmp/$log.err")"
+	launch "$log" "${prefix[@]}" "$snowboot" serve "$@"
 }
 
 # wait_line FILE PATTERN: at most 20 s.
@@ -42,14 +30,6 @@ wait_line() {
 		sleep 0.1
 	done
 	fail "no line '$2' in: $(cat "$1")"
-}
-
-# stop WANT: ends the server gracefully.
-stop() {
-	local status=0
-	kill -TERM "$server"
-	wait "$server" || status=$?
-	check_equal "exit status of the server" "$status" "$1"
 }
 
 get() { curl -sS --max-time 300 "$@"; }
@@ -153,7 +133,7 @@ check_stderr "^hint: another program has this port \('ss -ltnp' names it\); choo
 get --limit-rate 20M -r 0-39999999 "$boot/initrd" -o "$tmp/last" &
 last=$!
 sleep 0.5
-stop 0
+stop "$server"
 wait "$last" || fail "the running transfer was cut"
 check_equal "bytes of it" "$(stat -c %s "$tmp/last")" 40000000
 wait "${garbage_pids[@]}" || true
@@ -164,7 +144,7 @@ grep -Eq '^[0-9:]{8} 127\.0\.0\.1 initrd: /boot/default/initrd 3[0-9]{2}\.[0-9] 
 odd=$(fixture odd)
 start odd -- --state "$tmp/state" --dhcp off --listen 127.0.0.1:0 --json "$odd"
 check_equal "status for no system" "$(code "$url/boot/default/netboot.ipxe")" 500
-stop 0
+stop "$server"
 python3 -c 'import json, sys; s = [json.loads(l) for l in open(sys.argv[1])][0]; assert (s["step"], s["status"]) == ("script", 500), s' \
 	"$tmp/odd.out"
 
@@ -229,7 +209,7 @@ run "${in_server[@]}" timeout 60 "$snowboot" serve --root ram --listen 10.55.0.1
 check_equal status "$status" 1
 check_stderr "^snowboot: cannot serve TFTP at '10\.55\.0\.1', UDP port 69: Address already in use\$"
 check_stderr "^hint: another TFTP server has this port \('ss -lunp' names it\): stop it\$"
-stop 0
+stop "$server"
 "${in_server[@]}" python3 -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(("", 67))
@@ -305,7 +285,7 @@ ask ipxe
 check_stdout "^file $script\$"
 ip -n "${ns}c" addr add 10.55.0.9/24 dev v1
 "${in_client[@]}" curl -sS --max-time 30 tftp://10.55.0.1/snponly.efi | cmp - /usr/lib/ipxe/snponly.efi
-stop 0
+stop "$server"
 
 # More interfaces than one: which?
 ip -n "${ns}s" link add v2 type veth peer name v3 netns "${ns}c"

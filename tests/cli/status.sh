@@ -2,13 +2,11 @@
 # SPDX-License-Identifier: MIT
 # `snowboot status`: what an origin answers, as table, JSON, chart and drawing; and what goes wrong.
 . "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/server.sh"
 
 system=$(fixture scripted)
 name=$(basename "$system")
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
-
-# end_server PID: kills it if it is still the server and not somebody who got its number.
-end_server() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
 
 ### What it refuses.
 check_fails 2 "snowboot: a URL and --socket exclude each other" "$snowboot" status --socket x http://127.0.0.1:1
@@ -35,15 +33,8 @@ port=$(cat "$tmp/port2")
 check_fails 1 "snowboot: '127.0.0.1:$port': the answer is no HTTP" "$snowboot" status "127.0.0.1:$port"
 
 ### An origin.
-"$snowboot" serve --dhcp off --listen 127.0.0.1:0 --state "$tmp/state" "$system" >"$tmp/out" 2>"$tmp/err" </dev/null &
-server=$!
-run_at_exit "end_server $server"
-for _ in $(seq 100); do
-	url=$(sed -n 's|^serving at \(.*\)/$|\1|p' "$tmp/err")
-	[ -z "$url" ] || break
-	sleep 0.1
-done
-[ -n "$url" ] || fail "the server does not start: $(cat "$tmp/err")"
+serve_arguments=(--listen 127.0.0.1:0 --state "$tmp/state")
+start origin "$system"
 check_ok "$snowboot" status "$url"
 check_stdout "^Origin at $url, snowboot [0-9.]+, up [0-9a-z. ]+ s\$"
 check_stdout '^No machine was seen yet\.$'

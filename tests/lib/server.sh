@@ -6,12 +6,12 @@
 # end_program PID: kills it if it is still ours and not somebody who got its number.
 end_program() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
 
-# start LOG ARGUMENTS…: runs the server, with ${serve_arguments[@]} before; sets $server (pid) and $url once it listens.
-start() {
+# launch LOG COMMAND…: runs a server; sets $server (pid) and $url once it listens.
+launch() {
 	local log=$1
 	shift
 	: >"$tmp/$log.err"
-	"$snowboot" serve --dhcp off "${serve_arguments[@]}" "$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
+	"$@" >"$tmp/$log.out" 2>"$tmp/$log.err" </dev/null &
 	server=$!
 	run_at_exit "end_program $server"
 	for _ in $(seq 100); do
@@ -23,10 +23,48 @@ start() {
 	fail "the server does not start: $(cat "$tmp/$log.err")"
 }
 
+# start LOG ARGUMENTS…: the same without DHCP, and with ${serve_arguments[@]} before.
+start() {
+	local log=$1
+	shift
+	launch "$log" "$snowboot" serve --dhcp off "${serve_arguments[@]}" "$@"
+}
+
 # stop PID: ends a program gracefully.
 stop() {
 	local status=0
 	kill -TERM "$1"
 	wait "$1" || status=$?
 	check_equal "exit status of $1" "$status" 0
+}
+
+# wait_for URL: until a web server gives it.
+wait_for() {
+	for _ in $(seq 200); do curl -sfo /dev/null "$1" && return; sleep 0.05; done
+	fail "'$1' does not answer"
+}
+
+# check_image ORIGIN SYSTEM: a node with no other origin, which trusts $tmp/state, reads the whole image, and it is the one that we
+# would build.
+check_image() {
+	local name want
+	name=$(basename "$2")
+	want=$tmp/$name.squashfs
+	[ -e "$want" ] || check_ok "$snowboot" build squashfs -q "$2" -o "$want"
+	rm -rf "$tmp/node"
+	mkdir "$tmp/node"
+	"$snowboot" node --origin "$1" --name "$name" --key "$tmp/state/key.pub" --no-peers --memory 64M \
+		--state-dir "$tmp/node" --nbd-socket "$tmp/node/nbd" >"$tmp/node/log" 2>&1 &
+	local node=$!
+	for _ in $(seq 300); do
+		[ ! -S "$tmp/node/nbd" ] || break
+		kill -0 "$node" 2>/dev/null || fail "the node ended: $(cat "$tmp/node/log")"
+		sleep 0.1
+	done
+	timeout 200 nbdcopy --no-extents "nbd+unix:///?socket=$tmp/node/nbd" "$tmp/node/image" ||
+		fail "the image cannot be read from $1: $(cat "$tmp/node/log")"
+	kill "$node"
+	wait "$node" || true
+	cmp -n "$(stat -c %s "$want")" "$tmp/node/image" "$want" || fail "the image from $1 differs"
+	rm "$tmp/node/image"
 }
