@@ -2,9 +2,9 @@
 /* What an engine tells its tracker, frame by frame; the whole is tested in the simulator. */
 #include "swarm/engine.h"
 
+#include "say.h"
 #include "test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define TOUCHED_MAX 2000
@@ -14,19 +14,10 @@ struct fixture {
 	struct engine *engine;
 	struct engine_link *origin; /* that it dialled */
 	uint64_t now_us;
-	char log[1024];                /* "join ", "touches 256 ", "beat trees 40 " */
+	char log[SAID_SIZE];           /* "join ", "touches 256 ", "beat trees 40 " */
 	uint32_t touched[TOUCHED_MAX]; /* lengths of the chunks, in the order of the reports */
 	size_t touched_len;
 };
-
-static void say(struct fixture *f, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	size_t len = strlen(f->log);
-	(void)vsnprintf(f->log + len, sizeof(f->log) - len, fmt, ap);
-	va_end(ap);
-}
 
 static void on_dial_origin(struct engine_link *link, unsigned origin, void *data)
 {
@@ -47,11 +38,11 @@ static void on_send(struct engine_link *link, const struct message *m, void *dat
 	struct fixture *f = data;
 	assert_ptr_equal(link, f->origin);
 	if (m->type == MESSAGE_JOIN) {
-		say(f, "join ");
+		say(f->log, "join ");
 	} else if (m->type == MESSAGE_HEARTBEAT) {
-		say(f, "beat %s %u ", m->heartbeat.step, m->heartbeat.percent);
+		say(f->log, "beat %s %u ", m->heartbeat.step, m->heartbeat.percent);
 	} else if (m->type == MESSAGE_TOUCHES) {
-		say(f, "touches %zu ", m->touches.len);
+		say(f->log, "touches %zu ", m->touches.len);
 		VEC_FOREACH(chunk, &m->touches) {
 			assert_true(f->touched_len < TOUCHED_MAX);
 			f->touched[f->touched_len++] = chunk->len;

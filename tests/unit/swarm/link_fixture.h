@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "say.h"
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -24,25 +25,17 @@ struct fixture {
 	struct link *link;
 	int fd; /* the other side */
 	/* What the link told: "up ", "leave ", "cancel 1 ", "part 2:16384 ", "room ", "down ". */
-	char log[1024];
+	char log[SAID_SIZE];
 	struct err why;     /* of `down` */
 	uint32_t free_at;   /* a cancel with this id frees the link; 0: none */
 	uint32_t refuse_at; /* the same: it is refused */
 };
 
-static void say(struct fixture *f, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	size_t len = strlen(f->log);
-	(void)vsnprintf(f->log + len, sizeof(f->log) - len, fmt, ap);
-	va_end(ap);
-}
-
 static void on_up(struct link *link, void *data)
 {
 	(void)link;
-	say(data, "up ");
+	struct fixture *f = data;
+	say(f->log, "up ");
 }
 
 static int on_message(struct link *link, const struct message *message, void *data, struct err *err)
@@ -50,17 +43,17 @@ static int on_message(struct link *link, const struct message *message, void *da
 	struct fixture *f = data;
 	switch ((int)message->type) {
 	case MESSAGE_LEAVE:
-		say(f, "leave ");
+		say(f->log, "leave ");
 		return 0;
 	case MESSAGE_PART:
-		say(f, "part %u:%u ", message->part.id, message->part.len);
+		say(f->log, "part %u:%u ", message->part.id, message->part.len);
 		return 0;
 	case MESSAGE_CANCEL:
 		break;
 	default:
 		fail_msg("message %d", (int)message->type);
 	}
-	say(f, "cancel %u ", message->cancel.id);
+	say(f->log, "cancel %u ", message->cancel.id);
 	if (message->cancel.id == f->free_at)
 		f->link = link_free(link);
 	if (message->cancel.id == f->refuse_at)
@@ -71,14 +64,15 @@ static int on_message(struct link *link, const struct message *message, void *da
 static void on_room(struct link *link, void *data)
 {
 	(void)link;
-	say(data, "room ");
+	struct fixture *f = data;
+	say(f->log, "room ");
 }
 
 static void on_down(struct link *link, const struct err *why, void *data)
 {
 	struct fixture *f = data;
 	assert_ptr_equal(link, f->link);
-	say(f, "down ");
+	say(f->log, "down ");
 	f->why = *why;
 	f->link = link_free(link);
 }

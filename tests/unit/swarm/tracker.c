@@ -2,46 +2,37 @@
 /* The origin's decisions, one node after the other; the whole is tested in the simulator. */
 #include "swarm/tracker.h"
 
+#include "say.h"
 #include "test.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* What a node got, as text: "part 1 " "ask 2 B " "fail 3 1 " "members +AB-C ". */
 struct node {
 	char name;
 	struct tracker_link *link;
-	char log[1024];
+	char log[SAID_SIZE];
 	bool full;
 };
-
-static void say(struct node *node, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	size_t len = strlen(node->log);
-	(void)vsnprintf(node->log + len, sizeof(node->log) - len, fmt, ap);
-	va_end(ap);
-}
 
 static void on_send(void *link, const struct message *m, void *data)
 {
 	(void)data;
 	struct node *node = link;
 	if (m->type == MESSAGE_ASK) {
-		say(node, "ask %u %c ", m->ask.id, m->ask.node.bytes[0]);
+		say(node->log, "ask %u %c ", m->ask.id, m->ask.node.bytes[0]);
 	} else if (m->type == MESSAGE_FAIL) {
-		say(node, "fail %u %d ", m->fail.id, (int)m->fail.reason);
+		say(node->log, "fail %u %d ", m->fail.id, (int)m->fail.reason);
 	} else if (m->type == MESSAGE_WELCOME) {
-		say(node, "welcome %d ", m->welcome.all);
+		say(node->log, "welcome %d ", m->welcome.all);
 	} else if (m->type == MESSAGE_MEMBERS) {
-		say(node, "members ");
+		say(node->log, "members ");
 		VEC_FOREACH(member, &m->members.came)
-			say(node, "+%c%s", member->id.bytes[0],
+			say(node->log, "+%c%s", member->id.bytes[0],
 				member->address.port == 0 ? "!" : "");
 		VEC_FOREACH(id, &m->members.gone)
-			say(node, "-%c", id->bytes[0]);
-		say(node, " ");
+			say(node->log, "-%c", id->bytes[0]);
+		say(node->log, " ");
 	} else {
 		fail_msg("message %d", (int)m->type);
 	}
@@ -53,9 +44,10 @@ static bool on_part(
 	(void)off;
 	(void)len;
 	(void)data;
+	struct node *node = link;
 	if (chunk->object.bytes[0] == 0xee)
 		return false;
-	say(link, "part %u ", id);
+	say(node->log, "part %u ", id);
 	return true;
 }
 
