@@ -10,9 +10,8 @@
 #include "carrier/root.h"
 #include "cli/pool_options.h"
 #include "cli/progress.h"
+#include "cli/source_options.h"
 #include "serve/script.h"
-#include "source/store.h"
-#include "system/system.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -23,11 +22,10 @@
 struct order {
 	const struct cli_args *args;
 	const char *output;
-	struct store *store;
+	struct acquirer *acquirer;
 	struct pool *pool;
 	struct pool_params params;
-	char *path; /* store path */
-	struct closure closure;
+	struct acquired acquired;
 	struct timespec begun;
 };
 
@@ -35,10 +33,9 @@ struct order {
 
 static void order_done(struct order *order)
 {
-	closure_done(&order->closure);
-	free(order->path);
+	acquired_done(&order->acquired);
 	pool_close(order->pool);
-	store_close(order->store);
+	acquirer_close(order->acquirer);
 }
 
 static int read_options(const struct cli_args *args, struct order *order, struct err *err)
@@ -61,19 +58,14 @@ static int prepare(const struct cli_args *args, struct order *order, struct syst
 {
 	order->args = args;
 	clock_gettime(CLOCK_MONOTONIC, &order->begun);
-	if (read_options(args, order, err) < 0 ||
-		store_open(cli_option(args, "store", ""), &order->store, err) < 0)
-		return -1;
-	const char *dir = store_dir(order->store), *real_dir = store_real_dir(order->store);
-	if (system_resolve_in(args->operands.items[0], dir, real_dir, &order->path, err) < 0 ||
-		store_hold(order->store, order->path, err) < 0)
-		return -1;
-	if (ret_system != NULL && system_read(order->path, dir, real_dir, ret_system, err) < 0)
-		return -1;
-	if (store_closure(order->store, order->path, &order->closure, err) < 0 ||
+	if (read_options(args, order, err) < 0 || cli_acquirer(args, &order->acquirer, err) < 0 ||
 		cli_open_pool(args, 0, &order->pool, err) < 0)
 		return -1;
-	return pool_add(order->pool, &order->closure, &order->params, args->progress, err);
+	const struct acquire_into into = {.pool = order->pool,
+		.params = &order->params,
+		.system = ret_system,
+		.progress = args->progress};
+	return acquire(order->acquirer, args->operands.items[0], &into, &order->acquired, err);
 }
 
 static int write_image(
@@ -91,13 +83,13 @@ static int report(const struct order *order, uint64_t size, const struct digest 
 	json_t *take_more, struct err *err)
 {
 	double seconds = progress_seconds_since(&order->begun);
-	uint64_t nar_size = closure_nar_size(&order->closure);
+	uint64_t nar_size = closure_nar_size(&order->acquired.closure);
 	char a[16], b[16], hex[DIGEST_HEX_SIZE];
 	if (order->args->json) {
 		json_t *object = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f}", "path",
-			order->path, "output", order->output, "id", digest_hex(id, hex), "paths",
-			(json_int_t)order->closure.len, "nar_size", (json_int_t)nar_size, "size",
-			(json_int_t)size, "seconds", seconds);
+			order->acquired.path, "output", order->output, "id", digest_hex(id, hex),
+			"paths", (json_int_t)order->acquired.closure.len, "nar_size",
+			(json_int_t)nar_size, "size", (json_int_t)size, "seconds", seconds);
 		if (object != NULL && take_more != NULL)
 			(void)json_object_update(object, take_more);
 		json_decref(take_more);
@@ -105,9 +97,9 @@ static int report(const struct order *order, uint64_t size, const struct digest 
 	}
 	json_decref(take_more);
 	if (!order->args->quiet)
-		printf("%s: %zu store paths, %s in %s, %.1f s\n", order->output, order->closure.len,
-			progress_format_bytes(nar_size, a), progress_format_bytes(size, b),
-			seconds);
+		printf("%s: %zu store paths, %s in %s, %.1f s\n", order->output,
+			order->acquired.closure.len, progress_format_bytes(nar_size, a),
+			progress_format_bytes(size, b), seconds);
 	return 0;
 }
 
@@ -116,7 +108,7 @@ static int run_squashfs(const struct cli_args *args, struct err *err)
 	AUTO_ORDER order = {0};
 	AUTO_ROOT root = {0};
 	if (prepare(args, &order, NULL, err) < 0 ||
-		root_compose(order.pool, &order.closure, &order.params, &root, err) < 0 ||
+		root_compose(order.pool, &order.acquired.closure, &order.params, &root, err) < 0 ||
 		write_image(&order, order.output, &root.image, err) < 0)
 		return -1;
 	/* The image is there; that the next one takes some milliseconds longer is no failure. */
@@ -134,7 +126,7 @@ static int compose_netboot(
 	if (prepare(args, order, &system, err) < 0)
 		return -1;
 	const struct netboot_params params = {.system = &system,
-		.closure = &order->closure,
+		.closure = &order->acquired.closure,
 		.pool = &order->params,
 		.modules = cli_option(args, "modules", NULL),
 		.append = cli_option(args, "append", NULL)};
@@ -187,7 +179,8 @@ static int run_netboot(const struct cli_args *args, struct err *err)
 	if (compose_netboot(args, &order, &netboot, err) < 0 ||
 		image_append_file(&kernel, netboot.kernel, 0, netboot.kernel_size, err) < 0 ||
 		buf_printf(&cmdline, err, "%s\n", netboot.cmdline) < 0 ||
-		script_put(path_basename(order.path), "", netboot.cmdline, &script, err) < 0)
+		script_put(path_basename(order.acquired.path), "", netboot.cmdline, &script, err) <
+			0)
 		return -1;
 	/* The script comes last: who finds a new one finds what it names. */
 	if (path_mkdirs(order.output, err) < 0 ||
@@ -204,10 +197,7 @@ static int run_netboot(const struct cli_args *args, struct err *err)
 		{0, "pool", "DIR", "the pool (default: $SNOWBOOT_POOL, else the system's cache)", \
 			"@dir"}, \
 		{'l', "level", "N", "zstd level of what is packed anew, 1 to 19 (6)", NULL}, \
-		{'j', "jobs", "N", "threads that pack (all cores)", NULL}, \
-	{ \
-		0, "store", "ROOT", "the store under another root (ROOT/nix/store)", "@dir" \
-	}
+		{'j', "jobs", "N", "threads that pack (all cores)", NULL}, SOURCE_OPTIONS
 
 #define OPTION_MODULES \
 	{ \

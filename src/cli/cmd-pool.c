@@ -2,8 +2,7 @@
 /* snowboot pool add|stat|verify|gc: the cache of segments, by hand. */
 #include "cli/pool_options.h"
 #include "cli/progress.h"
-#include "source/store.h"
-#include "system/system.h"
+#include "cli/source_options.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -21,11 +20,6 @@ static void close_pool(struct pool **pool)
 	pool_close(*pool);
 }
 
-static void close_store(struct store **store)
-{
-	store_close(*store);
-}
-
 static json_int_t number(uint64_t v)
 {
 	return (json_int_t)v;
@@ -37,40 +31,39 @@ static const char *human(uint64_t bytes, char out[16])
 }
 
 /* Adds one operand; closures overlap, and what is there already costs only a look. */
-static int add_one(const struct cli_args *args, struct store *store, struct pool *pool,
+static int add_one(const struct cli_args *args, struct acquirer *acquirer, struct pool *pool,
 	const char *name, const struct pool_params *params, struct err *err)
 {
-	AUTO_FREE char *path = NULL;
-	if (system_resolve_in(name, store_dir(store), store_real_dir(store), &path, err) < 0)
-		return -1;
-	AUTO_CLOSURE closure = {0};
-	if (store_hold(store, path, err) < 0 || store_closure(store, path, &closure, err) < 0)
-		return -1;
+	AUTO_ACQUIRED acquired = {0};
 	struct timespec begun, ended;
+	const struct acquire_into into = {
+		.pool = pool, .params = params, .progress = args->progress};
 	clock_gettime(CLOCK_MONOTONIC, &begun);
-	if (pool_add(pool, &closure, params, args->progress, err) < 0)
+	if (acquire(acquirer, name, &into, &acquired, err) < 0)
 		return -1;
 	clock_gettime(CLOCK_MONOTONIC, &ended);
+	const struct closure *closure = &acquired.closure;
+	const char *path = acquired.path;
 	AUTO_FREE struct pool_segment *segments = NULL;
 	size_t missing;
-	int r = pool_find_closure(pool, &closure, params, &segments, &missing, err);
+	int r = pool_find_closure(pool, closure, params, &segments, &missing, err);
 	if (r <= 0)
 		return r < 0 ? -1
 			     : err_raise(err, ERR_AGAIN, "'%s' was collected again at once",
-				       closure.items[missing].path);
-	uint64_t packed = 0, nar = closure_nar_size(&closure);
-	for (size_t i = 0; i < closure.len; i++)
+				       closure->items[missing].path);
+	uint64_t packed = 0, nar = closure_nar_size(closure);
+	for (size_t i = 0; i < closure->len; i++)
 		packed += segments[i].data_size + segments[i].tree_size;
 	double seconds = (double)(ended.tv_sec - begun.tv_sec) +
 		(double)(ended.tv_nsec - begun.tv_nsec) / 1e9;
 	if (args->json)
 		return cli_put_json(json_pack("{s:s, s:I, s:I, s:I, s:f}", "path", path, "paths",
-					    number(closure.len), "nar_bytes", number(nar),
+					    number(closure->len), "nar_bytes", number(nar),
 					    "packed_bytes", number(packed), "seconds", seconds),
 			err);
 	char a[16], b[16];
 	if (!args->quiet)
-		printf("%s: %zu store paths, %s packed to %s, %.1f s\n", path, closure.len,
+		printf("%s: %zu store paths, %s packed to %s, %.1f s\n", path, closure->len,
 			human(nar, a), human(packed, b), seconds);
 	return 0;
 }
@@ -78,14 +71,13 @@ static int add_one(const struct cli_args *args, struct store *store, struct pool
 static int run_add(const struct cli_args *args, struct err *err)
 {
 	struct pool_params params;
-	AUTO(close_store) struct store *store = NULL;
+	AUTO_ACQUIRER *acquirer = NULL;
 	AUTO(close_pool) struct pool *pool = NULL;
-	if (cli_pool_params(args, &params, err) < 0 ||
-		store_open(cli_option(args, "store", ""), &store, err) < 0 ||
+	if (cli_pool_params(args, &params, err) < 0 || cli_acquirer(args, &acquirer, err) < 0 ||
 		cli_open_pool(args, 0, &pool, err) < 0)
 		return -1;
 	for (size_t i = 0; i < args->operands.len; i++)
-		if (add_one(args, store, pool, args->operands.items[i], &params, err) < 0)
+		if (add_one(args, acquirer, pool, args->operands.items[i], &params, err) < 0)
 			return -1;
 	return 0;
 }
@@ -203,8 +195,7 @@ const struct command cmd_pool_add = {
 			{'l', "level", "N", "zstd level, 1 to 19 (default: 6)"},
 			{'j', "jobs", "N", "threads (default: all cores)"},
 			OPTION_POOL,
-			{0, "store", "ROOT", "the root directory of the Nix store (default: /)",
-				"@dir"},
+			SOURCE_OPTIONS,
 			{0},
 		},
 	.operand_values = "@system",

@@ -6,6 +6,7 @@ extern const struct command cmd_build_initrd;
 extern const struct command cmd_build_netboot;
 extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
+extern const struct command cmd_copy;
 extern const struct command cmd_key_generate, cmd_key_public;
 extern const struct command cmd_node;
 extern const struct command cmd_manifest_show, cmd_manifest_verify;
@@ -23,6 +24,7 @@ const struct command *const commands[] = {
 	&cmd_build_netboot,
 	&cmd_serve,
 	&cmd_publish,
+	&cmd_copy,
 	&cmd_node,
 	&cmd_status,
 	&cmd_vm,

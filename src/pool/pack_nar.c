@@ -238,7 +238,6 @@ static int pack(struct intake *in, struct packed *ret, struct err *err)
 
 int pack_nar(const struct pack_nar_job *job, struct hand *hand, struct packed *ret, struct err *err)
 {
-	ERR_SCOPE(err, "'%s'", job->feed->from);
 	AUTO_WALK walk = {.path = job->info->path, .names.max = SIZE_MAX / 2};
 	AUTO_NAR_READER *reader = NULL;
 	if (nar_reader_new(&job->feed->input, job->info->nar_size, &reader, err) < 0)
@@ -251,5 +250,8 @@ int pack_nar(const struct pack_nar_job *job, struct hand *hand, struct packed *r
 	if (r == 0)
 		r = pack(&in, ret, err);
 	packer_done(&in.packer);
+	/* A feed that fails names itself. */
+	if (r < 0 && err->kind != ERR_IO && err->kind != ERR_NOT_FOUND)
+		err_prefix(err, "'%s'", job->feed->from);
 	return r;
 }

@@ -198,6 +198,21 @@ int pool_pin(struct pool *pool, const struct digest *objects, size_t count, stru
 	return pool->read_only ? 0 : session_pin(&pool->session, objects, count, err);
 }
 
+int pool_scratch(struct pool *pool, char **ret_dir, struct err *err)
+{
+	AUTO_FREE char *name = NULL;
+	if (session_begin(&pool->session, err) < 0 ||
+		session_scratch(&pool->session, &name, err) < 0)
+		return -1;
+	/* Absolute, as who reads below it may resolve names in it. */
+	AUTO_FREE char *dir = path_printf(err, "%s/%s", pool->dir, name);
+	char *real = dir != NULL ? realpath(dir, NULL) : NULL;
+	if (real == NULL)
+		return err_clean(err) ? err_sys(err, "cannot open '%s'", dir) : -1;
+	*ret_dir = real;
+	return 0;
+}
+
 int pool_memo_get(struct pool *pool, const struct digest *key, struct digest *ret, struct err *err)
 {
 	return index_memo_get(pool->index, key, ret, err);

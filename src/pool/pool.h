@@ -118,6 +118,12 @@ int pool_get(struct pool *pool, const struct digest *object, struct buf *out, st
  */
 int pool_pin(struct pool *pool, const struct digest *objects, size_t count, struct err *err);
 
+/*
+ * Makes a directory beside the objects that goes when this process ends or closes the pool; the
+ * caller owns its name.
+ */
+int pool_scratch(struct pool *pool, char **ret_dir, struct err *err);
+
 /* Derived objects: 1 and the object that was remembered for this key, or 0. */
 int pool_memo_get(struct pool *pool, const struct digest *key, struct digest *ret, struct err *err);
 int pool_memo_put(

@@ -45,23 +45,28 @@ int session_lock(const struct session *session, enum session_lock how, int *ret_
 	return how == SESSION_LOCK_TRY ? 1 : 0;
 }
 
-/* Removes a directory of plain files; what cannot be removed now is left for the next sweep. */
-static void remove_session(int pool_fd, const char *dir)
+/* Removes a directory and all that is in it; what cannot be removed now is left for the next sweep.
+ */
+static void remove_tree(int parent, const char *dir)
 {
-	AUTO_DIR *entries = fd_opendir(pool_fd, dir);
+	AUTO_DIR *entries = fd_opendir(parent, dir);
 	if (entries == NULL)
 		return;
 	struct dirent *entry;
-	while ((entry = readdir(entries)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			(void)unlinkat(dirfd(entries), entry->d_name, 0);
-	(void)unlinkat(pool_fd, dir, AT_REMOVEDIR);
+	while ((entry = readdir(entries)) != NULL) {
+		const char *name = entry->d_name;
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(entries), name, 0) < 0 && (errno == EISDIR || errno == EPERM))
+			remove_tree(dirfd(entries), name);
+	}
+	(void)unlinkat(parent, dir, AT_REMOVEDIR);
 }
 
 void session_done(struct session *session)
 {
 	if (session->dir != NULL)
-		remove_session(session->pool_fd, session->dir);
+		remove_tree(session->pool_fd, session->dir);
 	fd_close_ptr(&session->pins_fd);
 	fd_close_ptr(&session->fd);
 	fd_close_ptr(&session->lock_fd);
@@ -116,6 +121,18 @@ int session_temp(struct session *session, char **ret_name, int *ret_fd, struct e
 	if (fd < 0)
 		return err_sys(err, "cannot create a file in '%s/sessions'", session->pool_dir);
 	*ret_fd = fd;
+	*ret_name = TAKE_PTR(name);
+	return 0;
+}
+
+int session_scratch(struct session *session, char **ret_name, struct err *err)
+{
+	unsigned number = __atomic_fetch_add(&session->next, 1, __ATOMIC_RELAXED);
+	AUTO_FREE char *name = path_printf(err, "%s/%u", session->dir, number);
+	if (name == NULL)
+		return -1;
+	if (mkdirat(session->pool_fd, name, 0755) < 0)
+		return err_sys(err, "cannot create directory '%s/%s'", session->pool_dir, name);
 	*ret_name = TAKE_PTR(name);
 	return 0;
 }
@@ -196,7 +213,7 @@ static int sweep_one(
 	bool own = session->dir != NULL && strcmp(session->dir, dir) == 0;
 	if (own || !is_dead(fd))
 		return read_pins(fd, name, pins, err);
-	remove_session(session->pool_fd, dir);
+	remove_tree(session->pool_fd, dir);
 	return 0;
 }
 

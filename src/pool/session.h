@@ -9,7 +9,7 @@
  *   lock                      flock: shared while objects appear and are pinned, exclusive for gc
  *   sessions/<id>/lock        flock, exclusive, held by the process
  *   sessions/<id>/pins        digests, 32 bytes each
- *   sessions/<id>/<number>    temporaries
+ *   sessions/<id>/<number>    temporaries: files and directories
  */
 
 #include "base/digest.h"
@@ -44,6 +44,8 @@ int session_lock(
 /* Creates a temporary. Several threads may do so at once after session_begin(). Its name, relative
  * to the pool, is the caller's. */
 int session_temp(struct session *session, char **ret_name, int *ret_fd, struct err *err);
+/* Creates a temporary directory, likewise. */
+int session_scratch(struct session *session, char **ret_name, struct err *err);
 /* Begins the stay when it has not begun. */
 int session_begin(struct session *session, struct err *err);
 /* Adds pins; the caller holds the shared lock. */

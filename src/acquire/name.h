@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef ACQUIRE_NAME_H
+#define ACQUIRE_NAME_H
+
+/* What a user's SYSTEM is, by its looks. */
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum name_kind {
+	NAME_FILE,    /* a store path, or a file that leads to one */
+	NAME_HASH,    /* HASH or HASH-NAME */
+	NAME_STORE,   /* a whole store path, which may be here or in a cache */
+	NAME_CACHE,   /* URL/HASH */
+	NAME_FLAKE,   /* FLAKE#ATTR */
+	NAME_NIX,     /* a directory with a default.nix */
+	NAME_PROFILE, /* a profile's name */
+};
+
+struct name {
+	enum name_kind kind;
+	char *text;      /* what is looked up: "HASH[-NAME]", a file name, … */
+	char *cache_url; /* NAME_CACHE */
+};
+
+#define AUTO_NAME AUTO(name_done) struct name
+void name_done(struct name *name);
+
+/*
+ * Tells. Files that exist go before all else; `profiles` are looked for below
+ * <store_root>/nix/var/nix/profiles. ERR_USAGE for a URL without a hash.
+ */
+int name_parse(const char *text, const char *store_root, struct name *ret, struct err *err);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* Nix as a child: it evaluates and builds, we take the path that it prints. */
+#include "acquire/nix_build.h"
+
+#include "base/buf.h"
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { OUTPUT_MAX = 64 << 10 };
+
+/* Starts `argv` with its standard output in *ret_fd. */
+static int spawn(const char *const *argv, pid_t *ret_pid, int *ret_fd, struct err *err)
+{
+	int ends[2];
+	posix_spawn_file_actions_t actions;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, "cannot make a pipe");
+	AUTO_FD int read_end = ends[0];
+	AUTO_FD int write_end = ends[1];
+	int errnum = posix_spawn_file_actions_init(&actions);
+	if (errnum == 0) {
+		errnum = posix_spawn_file_actions_adddup2(&actions, write_end, STDOUT_FILENO);
+		if (errnum == 0)
+			errnum = posix_spawnp(
+				ret_pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+		posix_spawn_file_actions_destroy(&actions);
+	}
+	if (errnum == ENOENT) {
+		err_raise(err, ERR_UNSUPPORTED, "'%s' is not installed", argv[0]);
+		return err_hint(err,
+			"Nix builds flakes and expressions; what is built already can be named by "
+			"its "
+			"store path, or taken from a binary cache");
+	}
+	if (errnum != 0)
+		return err_errno(err, errnum, "cannot start '%s'", argv[0]);
+	*ret_fd = TAKE_FD(read_end);
+	return 0;
+}
+
+static int run(const char *const *argv, struct buf *output, struct err *err)
+{
+	AUTO_FD int fd = -1;
+	pid_t pid;
+	size_t len = 0;
+	int status;
+	if (spawn(argv, &pid, &fd, err) < 0)
+		return -1;
+	uint8_t *at = buf_reserve(output, OUTPUT_MAX, err);
+	int r = at != NULL ? fd_read_full(fd, at, OUTPUT_MAX, argv[0], &len, err) : -1;
+	output->len += len;
+	fd_close_ptr(&fd);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return r < 0 ? -1 : err_sys(err, "cannot wait for '%s'", argv[0]);
+	if (r < 0)
+		return -1;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		return err_raise(err, ERR_IO, "'%s' failed", argv[0]);
+	return 0;
+}
+
+int nix_build(const struct name *name, char **ret_path, struct err *err)
+{
+	ERR_SCOPE(err, "building '%s'", name->text);
+	const char *const flake[] = {"nix", "--extra-experimental-features", "nix-command flakes",
+		"build", "--no-link", "--print-out-paths", name->text, NULL};
+	const char *const expression[] = {"nix-build", "--no-out-link", name->text, NULL};
+	AUTO_BUF output = {0};
+	if (run(name->kind == NAME_FLAKE ? flake : expression, &output, err) < 0)
+		return -1;
+	const char *text = buf_str(&output, err);
+	if (text == NULL)
+		return -1;
+	size_t len = strcspn(text, "\n");
+	if (len == 0)
+		return err_raise(err, ERR_IO, "Nix names no store path");
+	if (text[len] != '\0' && text[len + 1] != '\0')
+		return err_raise(err, ERR_USAGE, "that makes several store paths, not one system");
+	*ret_path = strndup(text, len);
+	return *ret_path != NULL ? 0 : err_oom(err);
+}

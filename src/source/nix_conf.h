@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SOURCE_NIX_CONF_H
+#define SOURCE_NIX_CONF_H
+
+/* What of nix.conf concerns binary caches (Nix, "nix.conf", substituters and trusted-public-keys).
+ */
+
+#include "base/err.h"
+#include "base/vec.h"
+
+struct nix_conf {
+	struct strvec substituters;
+	struct strvec trusted_keys;
+	char *netrc_file; /* NULL: not named */
+};
+
+#define AUTO_NIX_CONF AUTO(nix_conf_done) struct nix_conf
+void nix_conf_done(struct nix_conf *conf);
+
+/*
+ * Reads $NIX_CONF_DIR/nix.conf, or /etc/nix/nix.conf, and what it includes. A file that is not
+ * there says nothing. ERR_IO; ERR_LIMIT for includes in a circle.
+ */
+int nix_conf_read(struct nix_conf *ret, struct err *err);
+
+#endif
