@@ -26,8 +26,9 @@ static const struct cli_option options[] = {
 	{0, "level", "N", "zstd level of what is not in the pool yet, 1 to 19", NULL},
 	{0, "root", "WHERE",
 		"net: mounted over the network, fetched as it is touched; ram: all in the "
-		"initramfs; copy: all in memory, fetched by stage 1",
-		"net ram copy"},
+		"initramfs; copy: all in memory, fetched by stage 1; auto: copy where the memory "
+		"suffices, else net",
+		"net ram copy auto"},
 	{0, "key", "FILE", "a secret key to sign with, repeatable (one made once, in the state)",
 		"@file"},
 	{0, "state", "DIR", "where key, serials and boot profiles are kept", "@dir"},
@@ -42,6 +43,12 @@ static const struct cli_option options[] = {
 		NULL},
 	{0, "boot-from-peers", NULL, "kernel and initramfs from machines that run: see the manual",
 		NULL},
+	{'m', "machines", "DIR", "which machine boots what: an entry for each", "@dir"},
+	{0, "profiles", "DIR", "its profiles are booted by /dispatch/profile/NAME", "@dir"},
+	{0, "configurations", "DIR",
+		"/dispatch/configuration/NAME has Nix build NAME/default.nix there", "@dir"},
+	{0, "hydra", "HOST",
+		"/dispatch/hydra/HOST/PROJECT/JOBSET/JOB may ask that Hydra, repeatable", NULL},
 	{0, "ipxe-dir", "DIR", "where undionly.kpxe and snponly.efi are", "@dir"},
 	{0},
 };
@@ -49,15 +56,15 @@ static const struct cli_option options[] = {
 static int read_root(const struct cli_args *args, enum root_kind *ret, struct err *err)
 {
 	const char *text = cli_option(args, "root", "net");
-	static const char *const names[] = {"net", "ram", "copy"};
-	static const enum root_kind kinds[] = {ROOT_NET, ROOT_RAM, ROOT_COPY};
+	static const char *const names[] = {"net", "ram", "copy", "auto"};
+	static const enum root_kind kinds[] = {ROOT_NET, ROOT_RAM, ROOT_COPY, ROOT_AUTO};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (strcmp(text, names[i]) != 0)
 			continue;
 		*ret = kinds[i];
 		return 0;
 	}
-	return err_raise(err, ERR_USAGE, "--root takes net, ram or copy, not '%s'", text);
+	return err_raise(err, ERR_USAGE, "--root takes net, ram, copy or auto, not '%s'", text);
 }
 
 /* What would do nothing is refused: who asked for it thinks that it does. */
@@ -65,9 +72,13 @@ static int check_ram(const struct cli_args *args, struct err *err)
 {
 	static const char *const net_only[] = {"key", "state", "expiry", "exclude-from-peers",
 		"site", "no-peers", "complete", "uplink", "cache-control", "boot-from-peers"};
-	for (size_t i = 0; i < ARRAY_LEN(net_only); i++)
-		if (cli_flag(args, net_only[i]))
+	for (size_t i = 0; i < ARRAY_LEN(net_only); i++) {
+		bool state = strcmp(net_only[i], "state") == 0;
+		bool kept = cli_flag(args, "machines") || cli_flag(args, "configurations") ||
+			cli_flag(args, "hydra");
+		if (cli_flag(args, net_only[i]) && !(state && kept))
 			return err_raise(err, ERR_USAGE, "--%s needs --root net", net_only[i]);
+	}
 	return 0;
 }
 
@@ -130,11 +141,27 @@ static int read_boot(const struct cli_args *args, struct boot_options *ret, stru
 	return 0;
 }
 
+/* Something must be there to boot. */
+static int check_systems(const struct cli_args *args, struct err *err)
+{
+	static const char *const sources[] = {"machines", "profiles", "configurations", "hydra"};
+	bool found = args->operands.len > 0;
+	for (size_t i = 0; i < ARRAY_LEN(sources); i++)
+		found = found || cli_flag(args, sources[i]);
+	if (found)
+		return 0;
+	err_raise(err, ERR_USAGE, "'snowboot serve' needs SYSTEM... or --machines DIR");
+	return err_hint(err, "see 'snowboot serve --help'");
+}
+
 static int run(const struct cli_args *args, struct err *err)
 {
-	AUTO_STRVEC keys = {0}, excluded = {0};
+	AUTO_STRVEC keys = {0}, excluded = {0}, hydra = {0};
 	struct serve_options serve = {
 		.systems = args->operands, /* borrowed */
+		.machines = cli_option(args, "machines", NULL),
+		.dispatch = {.profiles = cli_option(args, "profiles", NULL),
+			.configurations = cli_option(args, "configurations", NULL)},
 		.interface = cli_option(args, "interface", NULL),
 		.listen = cli_option(args, "listen", NULL),
 		.ipxe_dir = cli_option(args, "ipxe-dir", NULL),
@@ -144,13 +171,16 @@ static int run(const struct cli_args *args, struct err *err)
 			cli_option(args, "cache-control", "public, max-age=31536000, immutable"),
 		.boot_from_peers = cli_flag(args, "boot-from-peers"),
 	};
-	if (dhcp_mode_parse(cli_option(args, "dhcp", "proxy"), &serve.dhcp, err) < 0 ||
+	if (check_systems(args, err) < 0 ||
+		dhcp_mode_parse(cli_option(args, "dhcp", "proxy"), &serve.dhcp, err) < 0 ||
 		read_tftp(args, serve.dhcp, &serve.tftp_port, err) < 0 ||
 		read_boot(args, &serve.boot, err) < 0 ||
 		cli_rate(args, "uplink", &serve.uplink, err) < 0 ||
 		cli_values(args, "key", &keys, err) < 0 ||
-		cli_values(args, "exclude-from-peers", &excluded, err) < 0)
+		cli_values(args, "exclude-from-peers", &excluded, err) < 0 ||
+		cli_values(args, "hydra", &hydra, err) < 0)
 		return -1;
+	serve.dispatch.hydra = hydra;
 	serve.keys = keys; /* borrowed, too */
 	serve.boot.excluded = &excluded;
 	return serve_run(&serve, err);
@@ -158,7 +188,7 @@ static int run(const struct cli_args *args, struct err *err)
 
 const struct command cmd_serve = {
 	.name = "serve",
-	.synopsis = "SYSTEM...",
+	.synopsis = "[SYSTEM...]",
 	.summary = "serve systems to machines that boot over the network",
 	.description =
 		"Serves kernel, initramfs and iPXE script of each SYSTEM over HTTP, and tells "
@@ -166,8 +196,9 @@ const struct command cmd_serve = {
 		"and TFTP. They boot the first SYSTEM, and mount it over the network: each fetches "
 		"what it touches, from its cache, its neighbours or this server, and verifies it "
 		"against a manifest that this server signs. A SYSTEM that is a symlink is looked "
-		"up again for each client.",
-	.min_operands = 1,
+		"up again for each client. With --machines, machines that have an entry there "
+		"boot what it says.",
+	.min_operands = 0,
 	.max_operands = -1,
 	.options = options,
 	.operand_values = "@system",

@@ -7,6 +7,7 @@ extern const struct command cmd_build_netboot;
 extern const struct command cmd_build_squashfs;
 extern const struct command cmd_completion;
 extern const struct command cmd_copy;
+extern const struct command cmd_explain;
 extern const struct command cmd_key_generate, cmd_key_public;
 extern const struct command cmd_node;
 extern const struct command cmd_manifest_show, cmd_manifest_verify;
@@ -27,6 +28,7 @@ const struct command *const commands[] = {
 	&cmd_copy,
 	&cmd_node,
 	&cmd_status,
+	&cmd_explain,
 	&cmd_vm,
 	&cmd_pool_add,
 	&cmd_pool_stat,

@@ -30,6 +30,7 @@ struct boot *boot_unref(struct boot *boot)
 		return NULL;
 	free(boot->name);
 	free(boot->cmdline);
+	free(boot->system);
 	image_done(&boot->kernel);
 	image_done(&boot->initrd);
 	catalog_done(&boot->catalog);

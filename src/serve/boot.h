@@ -15,7 +15,11 @@ enum root_kind {
 	ROOT_NET,  /* mounted over the network, fetched as it is touched */
 	ROOT_RAM,  /* the whole image rides in the initramfs */
 	ROOT_COPY, /* fetched as with ROOT_NET, but all of it before the system starts */
+	ROOT_AUTO, /* as ROOT_COPY on machines whose memory is known to suffice, else as ROOT_NET */
 };
+
+/* On the command line of a network root: all of it is fetched first (snowboot-stage1(7)). */
+#define BOOT_COPY_WORD "snowboot.root=ram"
 
 /* What machines with a network root are told in their initramfs. */
 struct node_options {
@@ -49,8 +53,10 @@ struct issue {
 };
 
 struct boot {
-	char *name;    /* file name of the toplevel */
-	char *cmdline; /* the kernel's */
+	char *name;      /* file name of the toplevel */
+	char *cmdline;   /* the kernel's */
+	char *system;    /* what it runs on: "x86_64-linux", or NULL */
+	uint64_t memory; /* ROOT_RAM: what a machine with a BIOS needs at least, bytes */
 	struct image kernel, initrd;
 	char kernel_etag[72], initrd_etag[72];
 	/* ROOT_NET: */

@@ -189,9 +189,13 @@ static void beat(struct origin *o, struct hub_node *node, const struct message *
 		return;
 	if (sailor != NULL)
 		compare_serial(o, m, sailor);
-	if (machine_beats(m, message, hub_now_us()))
+	bool other = machine_beats(m, message, hub_now_us());
+	bool up = strcmp(m->step, "multi-user") == 0;
+	if (other)
 		tell(o, m, NULL, m->step);
-	if (sailor != NULL && strcmp(m->step, "multi-user") == 0)
+	if (other && up)
+		choice_came_up(o, m);
+	if (sailor != NULL && up)
 		sailor->booted = true;
 }
 

@@ -9,6 +9,7 @@
  */
 
 #include "base/vec.h"
+#include "rules/identity.h"
 #include "swarm/message.h"
 
 #include <sys/queue.h>
@@ -34,9 +35,10 @@ struct machine_sample {
 
 struct machine {
 	TAILQ_ENTRY(machine) entry;
-	char address[64]; /* that it booted from, or its node's; "" unknown */
-	char mac[18];     /* "" unknown */
-	char *system;     /* toplevel's file name, or NULL */
+	char address[64];    /* that it booted from, or its node's; "" unknown */
+	char mac[18];        /* "" unknown */
+	char *system;        /* toplevel's file name, or NULL */
+	struct identity who; /* as its boot loader said */
 	/* Of its node: */
 	bool has_id, linked;
 	const void *owner; /* the link that it joined by last: the caller's; NULL when it left */

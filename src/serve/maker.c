@@ -19,7 +19,6 @@
 
 /* What a node's peers connect to, unless its configuration says otherwise. */
 #define NODE_PORT 8470
-#define COPY_WORD "snowboot.root=ram" /* stage 1 obeys it: snowboot-stage1(7) */
 
 struct boot_maker {
 	struct boot_options options;
@@ -114,8 +113,9 @@ static int make_ram(struct boot_maker *maker, const struct ingredients *in,
 	};
 	if (netboot_compose(maker->pool, &params, progress, &netboot, err) < 0)
 		return -1;
+	boot->memory = netboot_memory(&netboot);
 	log_info("a machine that boots '%s' needs %llu MiB of RAM", boot->name,
-		(unsigned long long)(netboot_memory(&netboot) >> 20));
+		(unsigned long long)(boot->memory >> 20));
 	boot->cmdline = TAKE_PTR(netboot.cmdline);
 	return fill(
 		boot, &netboot.id, netboot.kernel, netboot.kernel_size, &netboot.initrd.image, err);
@@ -185,7 +185,7 @@ static int make_net(struct boot_maker *maker, const struct ingredients *in, bool
 	AUTO_BUF config = {0};
 	const char *more = o->append != NULL ? o->append : "";
 	AUTO_FREE char *append =
-		path_printf(err, "%s%s", o->root == ROOT_COPY ? COPY_WORD " " : "", more);
+		path_printf(err, "%s%s", o->root == ROOT_COPY ? BOOT_COPY_WORD " " : "", more);
 	if (append == NULL || node_text(o, boot->name, &config, err) < 0)
 		return -1;
 	const struct netroot_params params = {
@@ -230,8 +230,9 @@ int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
 		return err_oom(err);
 	boot->references = 1;
 	boot->name = strdup(path_basename(toplevel));
+	boot->system = strdup(in.system.double_ != NULL ? in.system.double_ : "");
 	int r = -1;
-	if (boot->name == NULL)
+	if (boot->name == NULL || boot->system == NULL)
 		err_oom(err);
 	else if (maker->options.root == ROOT_RAM)
 		r = make_ram(maker, &in, progress, boot, err);

@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "serve/parts.h"
-#include "serve/script.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -22,12 +21,17 @@ static void request_free(struct origin *o, struct request *r)
 	TAILQ_REMOVE(&o->requests, r, entry);
 	http_exchange_set_tag(r->exchange, NULL);
 	free(r->toplevel);
+	free(r->note);
+	free(r->system);
 	free(r);
 }
 
-static struct request *request_new(struct origin *o, struct http_exchange *x)
+struct request *origin_request(struct origin *o, struct http_exchange *x)
 {
-	struct request *r = calloc(1, sizeof(*r));
+	struct request *r = http_exchange_tag(x);
+	if (r != NULL)
+		return r;
+	r = calloc(1, sizeof(*r));
 	if (r == NULL) {
 		http_exchange_reply_text(x, 500, "out of memory");
 		return NULL;
@@ -56,62 +60,6 @@ void origin_reply_fresh(struct http_exchange *x, const struct buf *text, const c
 	reply(x, body, &err);
 }
 
-/*
- * How this client reaches us: as it just did. Only what can stand in a URL and in a kernel command
- * line is taken; whoever sends another name than ours fools itself alone.
- */
-static char *client_url(const struct origin *o, const struct http_exchange *x, struct err *err)
-{
-	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
-	const char *host = http_request_header(http_exchange_request(x), "host");
-	size_t len = host != NULL ? strlen(host) : 0;
-	if (len == 0 || len > 255 || strspn(host, allowed) != len)
-		return path_printf(err, "%s", o->url);
-	return path_printf(err, "http://%s", host);
-}
-
-static int put_net_script(struct origin *o, struct http_exchange *x, struct script_net *script,
-	struct buf *out, struct err *err)
-{
-	char address[NODE_ADDRESS_TEXT_SIZE], peer[NODE_ADDRESS_TEXT_SIZE + 8];
-	AUTO_FREE char *url = client_url(o, x, err);
-	if (url == NULL)
-		return -1;
-	const char *site = o->options.boot->node.site;
-	const struct member *member = NULL;
-	if (o->options.boot_from_peers && site != NULL)
-		member = hub_peer(o->hub, site, o->spread++);
-	if (o->options.boot_from_peers && member == NULL)
-		member = hub_peer(o->hub, NULL, o->spread++);
-	if (member != NULL) {
-		snprintf(peer, sizeof(peer), "http://%s",
-			node_address_text(&member->address, address));
-		script->peer = peer;
-	}
-	script->origin = url;
-	return script_put_net(script, out, err);
-}
-
-static void reply_script(struct origin *o, struct http_exchange *x, const struct boot *boot)
-{
-	struct err err = ERR_INIT;
-	AUTO_BUF text = {0};
-	/* Absolute, with the system's own name: who came by /boot/default/ gets a kernel and an
-	 * initrd of one system even when the default changes in between. */
-	AUTO_FREE char *dir = path_printf(&err, "/boot/%s/", boot->name);
-	struct script_net net = {.name = boot->name, .dir = dir, .cmdline = boot->cmdline};
-	int r = -1;
-	if (dir != NULL && boot->network)
-		r = put_net_script(o, x, &net, &text, &err);
-	else if (dir != NULL)
-		r = script_put(boot->name, dir, boot->cmdline, &text, &err);
-	if (r < 0)
-		http_exchange_reply_text(x, 500, "%s", err.msg);
-	else
-		origin_reply_fresh(x, &text, "text/plain; charset=utf-8");
-}
-
 static void reply_manifest(
 	struct http_exchange *x, const struct boot *boot, const struct route *route)
 {
@@ -137,7 +85,7 @@ static void reply_boot(
 	}
 	switch (route->file) {
 	case BOOT_SCRIPT:
-		reply_script(o, x, boot);
+		script_reply(o, x, boot, NULL);
 		return;
 	case BOOT_KERNEL:
 		reply(x, boot_kernel_body(boot, &err), &err);
@@ -153,6 +101,10 @@ static void reply_boot(
 
 static void handle_boot(struct origin *o, struct http_exchange *x, const struct route *route)
 {
+	if (choice_is_asked(o, route)) {
+		choice_reply(o, x);
+		return;
+	}
 	/* Whoever asks for the latter two got a script that names a system, or a manifest's name.
 	 */
 	if (route->kind == ROUTE_MANIFEST || route->file == BOOT_SCRIPT)
@@ -167,14 +119,20 @@ static void handle_boot(struct origin *o, struct http_exchange *x, const struct 
 		http_exchange_reply_text(x, 500, "%s", v->failure.msg);
 		return;
 	}
-	struct request *r = request_new(o, x);
+	struct request *r = origin_request(o, x);
 	if (r == NULL)
 		return;
 	if (v->boot != NULL) {
 		reply_boot(o, x, v->boot, route);
 		return;
 	}
-	r->toplevel = strdup(v->toplevel);
+	origin_await(o, r, v->toplevel);
+}
+
+void origin_await(struct origin *o, struct request *r, const char *toplevel)
+{
+	struct http_exchange *x = r->exchange;
+	r->toplevel = strdup(toplevel);
 	if (r->toplevel == NULL) {
 		request_free(o, r);
 		http_exchange_reply_text(x, 500, "out of memory");
@@ -190,7 +148,9 @@ static void on_made(const char *toplevel, struct boot *boot, const struct err *f
 		if (r->toplevel != NULL && strcmp(r->toplevel, toplevel) == 0) {
 			struct route route = route_parse(http_exchange_request(r->exchange)->path);
 			free(TAKE_PTR(r->toplevel));
-			if (boot != NULL)
+			if (choice_is_asked(o, &route))
+				choice_made(o, r->exchange, failure);
+			else if (boot != NULL)
 				reply_boot(o, r->exchange, boot, &route);
 			else
 				http_exchange_reply_text(r->exchange, 500, "%s", failure->msg);
@@ -252,7 +212,7 @@ static void handle_events(struct origin *o, struct http_exchange *x)
 	uint64_t after = 0;
 	if (query != NULL && strncmp(query, "after=", 6) == 0)
 		after = strtoull(query + 6, NULL, 10);
-	struct request *r = request_new(o, x);
+	struct request *r = origin_request(o, x);
 	if (r == NULL)
 		return;
 	r->for_events = true;
@@ -286,6 +246,8 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 		struct request *next = TAILQ_NEXT(r, entry);
 		if (r->for_events)
 			answer_events(o, r, now_us);
+		else if (r->job != NULL && now_us >= r->deadline_us)
+			dispatch_tell(r);
 		r = next;
 	}
 	if (o->profiles != NULL && ++o->ticks % SAVE_SECONDS == 0)
@@ -313,6 +275,15 @@ void origin_handle(struct http_exchange *x, void *data)
 		return;
 	case ROUTE_EVENTS:
 		handle_events(o, x);
+		return;
+	case ROUTE_DISPATCH:
+		dispatch_reply(o, x, &route);
+		return;
+	case ROUTE_EXPLAIN:
+		explain_reply(o, x);
+		return;
+	case ROUTE_UP:
+		choice_reply_up(o, x);
 		return;
 	case ROUTE_INDEX:
 	case ROUTE_STATUS:
@@ -354,13 +325,17 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 {
 	struct origin *o = data;
 	struct request *r = http_exchange_tag(x);
-	if (r != NULL)
+	AUTO_FREE char *said = r != NULL ? TAKE_PTR(r->note) : NULL;
+	AUTO_FREE char *system = r != NULL ? TAKE_PTR(r->system) : NULL;
+	char mac[18] = "";
+	if (r != NULL) {
+		memcpy(mac, r->mac, sizeof(mac));
 		request_free(o, r);
+	}
 	const char *path = http_exchange_request(x)->path;
 	struct route route = route_parse(path);
 	o->traffic[route.kind].requests++;
 	o->traffic[route.kind].bytes += outcome->sent;
-	char mac[18];
 	bool cut = outcome->status == 0 || outcome->sent < outcome->len;
 	struct journal_step step = {
 		.step = "http",
@@ -372,14 +347,16 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 		.elapsed_us = outcome->elapsed_us,
 		.note = outcome->failure != NULL ? outcome->failure
 			: cut                    ? "the client left"
-						 : NULL,
+						 : said,
 	};
 	/* Objects are too many, and whoever watches is no client: metrics count them. */
 	bool loud = route.kind == ROUTE_BOOT || route.kind == ROUTE_MANIFEST ||
-		route.kind == ROUTE_NONE || route.kind == ROUTE_INDEX;
+		route.kind == ROUTE_NONE || route.kind == ROUTE_INDEX ||
+		route.kind == ROUTE_DISPATCH;
 	if (!loud)
 		return;
-	step.mac = journal_find_mac(step.client, mac) ? mac : NULL;
+	/* What it said itself holds behind a router, too. */
+	step.mac = mac[0] != '\0' || journal_find_mac(step.client, mac) ? mac : NULL;
 	if (route.kind == ROUTE_MANIFEST)
 		step.step = "manifest";
 	if (route.kind != ROUTE_BOOT) {
@@ -388,10 +365,12 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 	}
 	step.step = boot_file_step(route.file);
 	origin_saw(o, &step, true);
-	const struct version *v = systems_find(o->systems, route.name, route.name_len);
+	const struct version *v = choice_is_asked(o, &route)
+		? NULL
+		: systems_find(o->systems, route.name, route.name_len);
 	struct machine *m = machines_find(&o->machines, step.client, strlen(step.client));
-	if (v != NULL && m != NULL)
-		machine_set_system(m, path_basename(v->toplevel));
+	if (m != NULL && (v != NULL || system != NULL))
+		machine_set_system(m, v != NULL ? path_basename(v->toplevel) : system);
 }
 
 static int open_net(struct origin *o, struct err *err)
@@ -421,9 +400,16 @@ int origin_new(struct event_base *base, const struct origin_options *options, st
 	TAILQ_INIT(&o->requests);
 	TAILQ_INIT(&o->loadings);
 	machines_init(&o->machines);
-	if (open_clock(o, err) < 0 || (options->boot->root != ROOT_RAM && open_net(o, err) < 0) ||
+	o->rules = (struct rules){
+		.dir = options->machines,
+		.state_dir = options->state_dir,
+		.fallback = options->systems->len > 0 ? options->systems->items[0] : NULL,
+	};
+	if (dispatch_new(&options->dispatch, &o->dispatch, err) < 0 || open_clock(o, err) < 0 ||
+		(options->boot->root != ROOT_RAM && open_net(o, err) < 0) ||
 		systems_new(base, options->systems, options->boot, on_made, o, &o->systems, err) <
-			0) {
+			0 ||
+		choice_prepare(o, err) < 0) {
 		origin_free(o);
 		return -1;
 	}
@@ -436,6 +422,7 @@ struct origin *origin_free(struct origin *o)
 	if (o == NULL)
 		return NULL;
 	o->hub = hub_free(o->hub);
+	o->dispatch = dispatch_free(o->dispatch);
 	systems_free(o->systems);
 	for (struct request *r; (r = TAILQ_FIRST(&o->requests)) != NULL;)
 		request_free(o, r);
@@ -462,7 +449,10 @@ bool origin_is_busy(const struct origin *o)
 
 void origin_refresh(struct origin *o)
 {
+	struct err err = ERR_INIT;
 	systems_refresh(o->systems);
+	if (choice_prepare(o, &err) < 0)
+		log_ignored(&err); /* who asks is told, too */
 }
 
 void origin_stop(struct origin *o)

@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "http/server.h"
 #include "serve/boot.h"
+#include "serve/dispatch.h"
 #include "serve/journal.h"
 
 struct event_base;
@@ -18,14 +19,17 @@ struct tftp_outcome;
 
 /* The strings, and what is pointed to, outlive the origin. */
 struct origin_options {
-	const struct strvec
-		*systems; /* store paths or symlinks to them; the first is the default */
+	const struct strvec *systems; /* store paths or symlinks to them; the first is the default;
+					 may be none */
 	const struct boot_options *boot;
 	const struct journal *journal;
 	const char *cache_control; /* of objects */
 	struct pacer *pacer;       /* of the uplink, borrowed; NULL: no limit */
 	bool boot_from_peers;
-	const char *ipxe_dir; /* whose files boot loaders get by TFTP; NULL: none */
+	const char *ipxe_dir;  /* whose files boot loaders get by TFTP; NULL: none */
+	const char *machines;  /* the machines' directory (docs/formats/machines.md), or NULL */
+	const char *state_dir; /* with it: where one-shot assignments are remembered */
+	struct dispatch_options dispatch;
 };
 
 /* Begins to make the boots. A system that cannot be resolved now is an error. */

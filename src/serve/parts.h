@@ -4,6 +4,8 @@
 
 /* The inside of an origin: shared by origin.c, crew.c and report.c, and nobody else. */
 
+#include "rules/assignment.h"
+#include "serve/client.h"
 #include "serve/events.h"
 #include "serve/hub.h"
 #include "serve/machines.h"
@@ -21,7 +23,12 @@ struct request {
 	char *toplevel;  /* waits for this boot; NULL: does not */
 	bool for_events; /* waits for an event behind `after` */
 	uint64_t after;
-	uint64_t deadline_us; /* of for_events */
+	struct dispatch_job *job; /* waits for this; NULL: does not */
+	uint64_t deadline_us;     /* of for_events and job */
+	/* Of who said what it is: */
+	char mac[18]; /* "" unknown */
+	char *note;   /* for the journal, or NULL */
+	char *system; /* toplevel's file name that it was given, or NULL */
 };
 
 /* What went out, by kind of request. */
@@ -38,6 +45,8 @@ struct origin {
 	struct hub *hub;           /* NULL unless clients get a network root */
 	struct profiles *profiles; /* likewise */
 	struct machines machines;
+	struct rules rules; /* which machine boots what */
+	struct dispatch *dispatch;
 	struct events events;
 	struct event *clock; /* once a second: who waited for events long enough, what is to save */
 	unsigned ticks;
@@ -54,6 +63,47 @@ struct origin {
 /* Journal, events and machines hear of a step. */
 void origin_step(struct origin *origin, const struct journal_step *step);
 
+/* The request of an exchange, made at first need; NULL without memory, which is answered then. */
+struct request *origin_request(struct origin *origin, struct http_exchange *exchange);
+/* The request waits for that boot. */
+void origin_await(struct origin *origin, struct request *request, const char *toplevel);
+
+/* choice.c: what a machine boots. */
+
+/*
+ * The assignment of a client, and the version that it leads to, which is made now unless it is
+ * there already. Fails with what its user should read; *ret may be filled then, too.
+ */
+int choice_make(struct origin *origin, const struct client *client, struct assignment *ret,
+	struct version **ret_version, struct err *err);
+/*
+ * Begins to make what the machines' directory names, so that machines that run find it again after
+ * a restart, and warns of what is broken there. Fails when it cannot be read.
+ */
+int choice_prepare(struct origin *origin, struct err *err);
+/* True when the answer depends on the machine. */
+bool choice_is_asked(const struct origin *origin, const struct route *route);
+/* Answers with the script for the machine that asks, or with one that asks back. */
+void choice_reply(struct origin *origin, struct http_exchange *exchange);
+/* What it waited for is made, or not and why. */
+void choice_made(struct origin *origin, struct http_exchange *exchange, const struct err *failure);
+/* A machine is up: what it was given for once is used up. */
+void choice_came_up(struct origin *origin, const struct machine *machine);
+/* Answers a machine without a link that says so itself. */
+void choice_reply_up(struct origin *origin, struct http_exchange *exchange);
+
+/* explain.c: answers ROUTE_EXPLAIN. */
+void explain_reply(struct origin *origin, struct http_exchange *exchange);
+
+/* boot_script.c: `params` are words for the end of the kernel command line, or NULL. */
+
+/* The boot's command line with what is added to it; `client` may be NULL; NULL with ERR_USAGE. */
+char *script_cmdline(
+	const struct boot *boot, const struct client *client, const char *params, struct err *err);
+/* Answers with the boot's script for this client. */
+void script_reply(struct origin *origin, struct http_exchange *exchange, const struct boot *boot,
+	const char *params);
+
 /* crew.c: what nodes say on their links. */
 extern const struct hub_ops crew_ops;
 
@@ -68,6 +118,10 @@ void loader_made(
 	struct origin *origin, const char *toplevel, struct boot *boot, const struct err *failure);
 /* Machines hear how far their transfers by TFTP are. */
 void loader_look(struct origin *origin);
+
+/* Appends JSON as a line of text; the object is taken over; NULL: ERR_NOMEM. */
+struct json_t;
+int report_put(struct json_t *take_object, struct buf *out, struct err *err);
 
 /* metrics.c: for Prometheus. ERR_NOMEM. */
 int metrics_put(struct origin *origin, struct buf *out, struct err *err);

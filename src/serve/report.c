@@ -162,7 +162,8 @@ static json_t *systems_json(const struct origin *o)
 	for (size_t i = 0; i < systems_count(o->systems); i++) {
 		const struct served *served = systems_at(o->systems, i);
 		for (size_t n = 0; n < VERSIONS_KEPT && served->versions[n].toplevel != NULL; n++)
-			json_array_append_new(array, system_json(served, n, i == 0));
+			json_array_append_new(
+				array, system_json(served, n, i == 0 && served->demanded == NULL));
 	}
 	return array;
 }
@@ -201,7 +202,7 @@ static json_t *status_json(const struct origin *o)
 		swarm_json(o), "sent", sent_json(o), "machines", machines_json(o));
 }
 
-static int put_json(json_t *take_object, struct buf *out, struct err *err)
+int report_put(json_t *take_object, struct buf *out, struct err *err)
 {
 	char *text = take_object == NULL
 		? NULL
@@ -225,8 +226,8 @@ static int put_index(const struct origin *o, struct buf *out, struct err *err)
 			: err_clean(&v->failure)    ? "being prepared"
 						    : v->failure.msg;
 		r = buf_printf(out, err, "%s\n  %s/boot/%s/netboot.ipxe\n  %s\n", served->system,
-			i == 0 ? "/boot/default/netboot.ipxe\n  " : "", path_basename(v->toplevel),
-			state);
+			i == 0 && served->demanded == NULL ? "/boot/default/netboot.ipxe\n  " : "",
+			path_basename(v->toplevel), state);
 	}
 	return r;
 }
@@ -260,10 +261,10 @@ static int put_report(struct origin *o, const struct route *route, const struct 
 	if (route->kind == ROUTE_METRICS)
 		return metrics_put(o, out, err);
 	if (machine != NULL)
-		return put_json(machine_json(machine, true), out, err);
+		return report_put(machine_json(machine, true), out, err);
 	if (route->kind == ROUTE_MACHINES)
-		return put_json(json_pack("{s:o}", "machines", machines_json(o)), out, err);
-	return put_json(status_json(o), out, err);
+		return report_put(json_pack("{s:o}", "machines", machines_json(o)), out, err);
+	return report_put(status_json(o), out, err);
 }
 
 void report_reply(struct origin *o, struct http_exchange *x, const struct route *route)

@@ -24,6 +24,8 @@ static const struct {
 	{"/v1/status", ROUTE_STATUS},
 	{"/v1/machines", ROUTE_MACHINES},
 	{"/v1/events", ROUTE_EVENTS},
+	{"/v1/explain", ROUTE_EXPLAIN},
+	{"/v1/up", ROUTE_UP},
 	{"/metrics", ROUTE_METRICS},
 };
 
@@ -79,6 +81,9 @@ struct route route_parse(const char *path)
 			return (struct route){.kind = plain[i].kind};
 	if ((rest = after(path, "/boot/")) != NULL)
 		return parse_boot(rest);
+	if ((rest = after(path, "/dispatch/")) != NULL)
+		return (struct route){
+			.kind = ROUTE_DISPATCH, .name = rest, .name_len = strlen(rest)};
 	if ((rest = after(path, "/v1/objects/")) != NULL)
 		return parse_object(rest);
 	if ((rest = after(path, "/v1/manifests/")) != NULL)

@@ -20,6 +20,9 @@ enum route_kind {
 	ROUTE_STATUS,   /* /v1/status */
 	ROUTE_MACHINES, /* /v1/machines, /v1/machines/WHICH */
 	ROUTE_EVENTS,   /* /v1/events */
+	ROUTE_DISPATCH, /* /dispatch/REST: serve/dispatch_name.h reads it */
+	ROUTE_UP,       /* /v1/up */
+	ROUTE_EXPLAIN,  /* /v1/explain */
 	ROUTE_METRICS,  /* /metrics */
 };
 
@@ -28,7 +31,7 @@ enum boot_file { BOOT_SCRIPT, BOOT_KERNEL, BOOT_INITRD, BOOT_FILES };
 struct route {
 	enum route_kind kind;
 	enum boot_file file;  /* ROUTE_BOOT */
-	const char *name;     /* ROUTE_BOOT, ROUTE_MANIFEST, ROUTE_MACHINES: within the path */
+	const char *name;     /* ROUTE_BOOT, _MANIFEST, _MACHINES, _DISPATCH: within the path */
 	size_t name_len;      /* 0: none (ROUTE_MACHINES) */
 	struct digest digest; /* ROUTE_OBJECT, ROUTE_PROFILE */
 };

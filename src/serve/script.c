@@ -5,6 +5,8 @@
  */
 #include "serve/script.h"
 
+#include "serve/client.h"
+
 #include <string.h>
 
 /*
@@ -109,4 +111,66 @@ int script_put_net(const struct script_net *script, struct buf *out, struct err 
 		.extra = buf_str(&extra, err),
 	};
 	return loads.extra == NULL ? -1 : put(script->name, &loads, out, err);
+}
+
+/* A URL as it came, put into a script: nothing in it may be iPXE's. */
+static int check_url(const char *url, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
+				      "89-._~%+=&:/,@?!*'()[]";
+	if (url[strspn(url, allowed)] != '\0')
+		return err_raise(err, ERR_USAGE,
+			"the URL has '%.1s', which has to be written as %%%02X",
+			url + strspn(url, allowed), (unsigned char)url[strspn(url, allowed)]);
+	return 0;
+}
+
+int script_put_ask(const char *path, const char *more, struct buf *out, struct err *err)
+{
+	if (check_url(path, err) < 0 || (more != NULL && check_url(more, err) < 0))
+		return -1;
+	/* --replace: a script that chains for days would end up without stack. */
+	return buf_printf(out, err,
+		"#!ipxe\n"
+		":start\n"
+		"chain --replace %s?" CLIENT_QUERY_IPXE "%s%s || goto failed\n"
+		":failed\n"
+		"echo snowboot: that did not work, trying again in 10 seconds\n"
+		"sleep 10\n"
+		"goto start\n",
+		path, more != NULL && more[0] != '\0' ? "&" : "", more != NULL ? more : "");
+}
+
+/* iPXE has no quoting: what it would expand, or take for the end of a command, cannot be shown. */
+static int put_line(const char *line, size_t len, struct buf *out, struct err *err)
+{
+	if (buf_put_str(out, "echo ", err) < 0)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		char c = line[i];
+		if (strchr("$;&|#", c) != NULL || (unsigned char)c < ' ')
+			c = '?';
+		if (buf_put(out, &c, 1, err) < 0)
+			return -1;
+	}
+	return buf_put_str(out, "\n", err);
+}
+
+int script_put_wait(
+	const char *lines, const char *path, unsigned seconds, struct buf *out, struct err *err)
+{
+	if (check_url(path, err) < 0 || buf_put_str(out, "#!ipxe\nimgfree\n", err) < 0)
+		return -1;
+	for (const char *line = lines; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+		if (put_line(line, len, out, err) < 0)
+			return -1;
+		line += len + (line[len] == '\n');
+	}
+	return buf_printf(out, err,
+		"echo snowboot: asking again in %u seconds\n"
+		":again\n"
+		"sleep %u\n"
+		"chain --replace %s || goto again\n",
+		seconds, seconds, path);
 }

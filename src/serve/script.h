@@ -27,4 +27,18 @@ struct script_net {
 /* The same with a network root: adds where the origin is and which card the machine booted by. */
 int script_put_net(const struct script_net *script, struct buf *out, struct err *err);
 
+/*
+ * The script that asks again at `path`, a path of this server, with what iPXE knows of its machine
+ * (serve/client.h). `more` is the query to go on with, as it came, or NULL. ERR_USAGE when it has
+ * what iPXE would expand.
+ */
+int script_put_ask(const char *path, const char *more, struct buf *out, struct err *err);
+
+/*
+ * The script that shows these lines and asks again at `path`, which may have a query, after some
+ * seconds. What iPXE would take for its own in a line is replaced by '?'.
+ */
+int script_put_wait(
+	const char *lines, const char *path, unsigned seconds, struct buf *out, struct err *err);
+
 #endif

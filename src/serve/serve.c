@@ -9,6 +9,7 @@
 #include "base/path.h"
 #include "http/pacer.h"
 #include "serve/dnsmasq.h"
+#include "serve/manager.h"
 #include "serve/norouter.h"
 #include "serve/origin.h"
 #include "tftp/server.h"
@@ -64,6 +65,7 @@ static void begin_stop(struct serve *s)
 		return;
 	}
 	s->stopping = true;
+	manager_tell("STOPPING=1");
 	s->dnsmasq = dnsmasq_stop(s->dnsmasq);
 	origin_stop(s->origin);
 	struct timeval limit = {.tv_sec = DRAIN_SECONDS};
@@ -82,10 +84,13 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 {
 	(void)what;
 	struct serve *s = data;
-	if (number == SIGHUP)
-		origin_refresh(s->origin);
-	else
+	if (number != SIGHUP) {
 		begin_stop(s);
+		return;
+	}
+	manager_tell_reloading();
+	origin_refresh(s->origin);
+	manager_tell("READY=1");
 }
 
 static int catch_signals(struct serve *s, struct err *err)
@@ -202,6 +207,29 @@ static void share_descriptors(struct http_limits *http, struct tftp_limits *tftp
 		http->clients = (unsigned)clients;
 }
 
+/* On the socket of the service manager, whose address is asked for, or on one of our own. */
+static int start_listening(struct serve *s, const struct http_server_config *config,
+	struct sockaddr_storage *addr, socklen_t *len, struct err *err)
+{
+	int fd = -1;
+	int given = manager_socket(&fd, err);
+	if (given < 0 || (given == 0 && listen_address(s, addr, len, err) < 0))
+		return -1;
+	if (given == 0)
+		return http_server_new(
+			s->base, (struct sockaddr *)addr, *len, config, &s->server, err);
+	if (s->options->listen != NULL)
+		return err_raise(err, ERR_USAGE,
+			"--listen and a socket of the service manager exclude each other");
+	*len = sizeof(*addr);
+	if (getsockname(fd, (struct sockaddr *)addr, len) < 0)
+		return err_sys(err, "cannot ask where the service manager listens");
+	if (addr->ss_family != AF_INET && addr->ss_family != AF_INET6)
+		return err_raise(err, ERR_USAGE,
+			"the socket of the service manager is neither of IPv4 nor of IPv6");
+	return http_server_adopt(s->base, fd, config, &s->server, err);
+}
+
 static int start_http(struct serve *s, const struct http_limits *limits, struct err *err)
 {
 	struct sockaddr_storage addr;
@@ -213,9 +241,7 @@ static int start_http(struct serve *s, const struct http_limits *limits, struct 
 		.data = s->origin,
 		.pacer = s->pacer,
 	};
-	if (listen_address(s, &addr, &len, err) < 0 ||
-		http_server_new(s->base, (struct sockaddr *)&addr, len, &config, &s->server, err) <
-			0)
+	if (start_listening(s, &config, &addr, &len, err) < 0)
 		return -1;
 	AUTO_FREE char *url = own_url(s, &addr, err);
 	if (url == NULL)
@@ -302,14 +328,20 @@ static void start_norouter(struct serve *s)
 		log_debug("%s, ignoring", err.msg);
 }
 
-/* Keys and state, which only network roots need. */
+/* Keys, which only network roots need, and state, which one-shot assignments and builds need, too.
+ */
 static int open_state(struct serve *s, struct serve_options *o, struct err *err)
 {
-	if (o->boot.root == ROOT_RAM)
+	bool signs = o->boot.root != ROOT_RAM;
+	bool builds = o->dispatch.configurations != NULL || o->dispatch.hydra.len > 0;
+	if (!signs && o->machines == NULL && !builds)
 		return 0;
 	s->state_dir = o->state_dir != NULL ? path_printf(err, "%s", o->state_dir)
 					    : signer_default_dir(err);
-	if (s->state_dir == NULL || signer_open(&o->keys, s->state_dir, &s->signer, err) < 0)
+	o->dispatch.state_dir = s->state_dir;
+	if (s->state_dir == NULL || !signs)
+		return s->state_dir == NULL ? -1 : 0;
+	if (signer_open(&o->keys, s->state_dir, &s->signer, err) < 0)
 		return -1;
 	o->boot.state_dir = s->state_dir;
 	o->boot.signer = &s->signer;
@@ -335,6 +367,9 @@ static int start_origin(struct serve *s, struct err *err)
 		.pacer = s->pacer,
 		.boot_from_peers = o->boot_from_peers,
 		.ipxe_dir = s->ipxe_dir,
+		.machines = o->machines,
+		.state_dir = s->state_dir,
+		.dispatch = o->dispatch,
 	};
 	return origin_new(s->base, &origin, &s->origin, err);
 }
@@ -371,6 +406,7 @@ int serve_run(struct serve_options *options, struct err *err)
 	if (r == 0)
 		r = start(&s, err);
 	if (r == 0) {
+		manager_tell("READY=1");
 		event_base_dispatch(s.base);
 		if (!err_clean(&s.failure)) {
 			*err = s.failure;

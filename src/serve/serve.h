@@ -7,13 +7,16 @@
 #include "base/vec.h"
 #include "serve/boot.h"
 #include "serve/dhcp.h"
+#include "serve/dispatch.h"
 #include "serve/journal.h"
 
 #define SERVE_PORT_DEFAULT 8080
 
 struct serve_options {
-	struct strvec systems;
-	struct boot_options boot; /* state_dir and signer are filled in by serve_run() */
+	struct strvec systems;            /* may be none with machines */
+	const char *machines;             /* the machines' directory, or NULL */
+	struct dispatch_options dispatch; /* its state_dir is filled in by serve_run() */
+	struct boot_options boot;         /* state_dir and signer are filled in by serve_run() */
 	enum dhcp_mode dhcp;
 	const char *interface; /* NULL: the only one there is */
 	const char *listen; /* "ADDR", "ADDR:PORT", "[ADDR6]:PORT"; NULL: the interface's address,

@@ -23,7 +23,9 @@ struct systems {
 	struct event *renew;
 	systems_made_fn *made;
 	void *data;
-	VEC(struct served) items;
+	VEC(struct served) items; /* those of the command line first */
+	size_t named;             /* so many of them */
+	uint64_t asked;
 };
 
 static void version_done(struct version *v)
@@ -33,10 +35,23 @@ static void version_done(struct version *v)
 	*v = (struct version){0};
 }
 
+static void served_done(struct served *served)
+{
+	for (size_t i = 0; i < VERSIONS_KEPT; i++)
+		version_done(&served->versions[i]);
+	free(served->demanded);
+}
+
+/* NULL when the command line has no system. */
+static struct version *default_version(const struct systems *s)
+{
+	return s->named > 0 ? &s->items.items[0].versions[0] : NULL;
+}
+
 static bool is_default(const struct systems *s, const char *toplevel)
 {
-	const struct version *first = &s->items.items[0].versions[0];
-	return first->toplevel != NULL && strcmp(first->toplevel, toplevel) == 0;
+	const struct version *first = default_version(s);
+	return first != NULL && first->toplevel != NULL && strcmp(first->toplevel, toplevel) == 0;
 }
 
 /* Begins to make a boot. One that is there already stays until the new one replaces it. */
@@ -77,7 +92,8 @@ static int resolve(struct systems *s, struct served *served, struct err *err)
 
 void systems_refresh(struct systems *s)
 {
-	VEC_FOREACH(served, &s->items) {
+	for (size_t i = 0; i < s->named; i++) {
+		struct served *served = &s->items.items[i];
 		struct err err = ERR_INIT;
 		if (resolve(s, served, &err) < 0)
 			log_warning("cannot follow '%s': %s, keeping what was served before",
@@ -88,8 +104,7 @@ void systems_refresh(struct systems *s)
 /* True when the boot misses what its version needs: the default one changed while it was made. */
 static bool lacks_issue(const struct systems *s, const struct version *v, const struct boot *boot)
 {
-	return boot->network && boot->as_default.text == NULL &&
-		v == &s->items.items[0].versions[0];
+	return boot->network && boot->as_default.text == NULL && v == default_version(s);
 }
 
 static void on_built(
@@ -168,6 +183,7 @@ int systems_new(struct event_base *base, const struct strvec *names,
 	for (size_t i = 0; i < names->len && r == 0; i++) {
 		struct served served = {.system = names->items[i]};
 		r = vec_push(&s->items, served, err);
+		s->named += r == 0;
 		if (r == 0)
 			r = resolve(s, &s->items.items[i], err);
 	}
@@ -186,8 +202,7 @@ struct systems *systems_free(struct systems *s)
 	if (s->renew != NULL)
 		event_free(s->renew);
 	VEC_FOREACH(served, &s->items)
-		for (size_t i = 0; i < VERSIONS_KEPT; i++)
-			version_done(&served->versions[i]);
+		served_done(served);
 	vec_done(&s->items);
 	free(s);
 	return NULL;
@@ -211,7 +226,7 @@ const struct served *systems_at(const struct systems *s, size_t i)
 struct version *systems_find(struct systems *s, const char *name, size_t len)
 {
 	if (len == 7 && strncmp(name, "default", 7) == 0)
-		return &s->items.items[0].versions[0];
+		return default_version(s);
 	VEC_FOREACH(served, &s->items) {
 		for (size_t i = 0; i < VERSIONS_KEPT && served->versions[i].toplevel != NULL; i++) {
 			const char *base = path_basename(served->versions[i].toplevel);
@@ -220,6 +235,63 @@ struct version *systems_find(struct systems *s, const char *name, size_t len)
 		}
 	}
 	return NULL;
+}
+
+/* Of those that machines asked for, the one not asked for longest goes, unless somebody waits. */
+static int make_place(struct systems *s, struct err *err)
+{
+	struct served *oldest = NULL;
+	if (s->items.len - s->named < DEMANDED_MAX)
+		return 0;
+	for (size_t i = s->named; i < s->items.len; i++) {
+		struct served *served = &s->items.items[i];
+		const struct version *v = &served->versions[0];
+		bool awaited = v->boot == NULL && err_clean(&v->failure);
+		if (!awaited && (oldest == NULL || served->asked < oldest->asked))
+			oldest = served;
+	}
+	if (oldest == NULL)
+		return err_raise(
+			err, ERR_AGAIN, "%d systems are being prepared already", DEMANDED_MAX);
+	log_debug("no longer serving '%s'", oldest->system);
+	served_done(oldest);
+	size_t behind = (size_t)(s->items.items + s->items.len - (oldest + 1));
+	memmove(oldest, oldest + 1, behind * sizeof(*oldest));
+	s->items.len--;
+	return 0;
+}
+
+static int add_demanded(struct systems *s, const char *toplevel, struct err *err)
+{
+	if (make_place(s, err) < 0)
+		return -1;
+	struct served served = {.demanded = strdup(toplevel)};
+	served.versions[0].toplevel = strdup(toplevel);
+	served.system = served.demanded;
+	if (served.demanded == NULL || served.versions[0].toplevel == NULL)
+		err_oom(err);
+	else if (vec_push(&s->items, served, err) == 0)
+		return 0;
+	served_done(&served);
+	return -1;
+}
+
+int systems_demand(struct systems *s, const char *toplevel, struct version **ret, struct err *err)
+{
+	size_t len = strlen(path_basename(toplevel));
+	struct version *v = systems_find(s, path_basename(toplevel), len);
+	if (v == NULL && add_demanded(s, toplevel, err) < 0)
+		return -1;
+	bool added = v == NULL;
+	if (added)
+		v = &s->items.items[s->items.len - 1].versions[0];
+	for (size_t i = s->named; i < s->items.len; i++)
+		if (v == &s->items.items[i].versions[0])
+			s->items.items[i].asked = ++s->asked;
+	if ((added || (v->boot == NULL && !err_clean(&v->failure))) && begin(s, v, err) < 0)
+		return -1;
+	*ret = v;
+	return 0;
 }
 
 /* The first boot for which `has` finds something. */

@@ -24,7 +24,9 @@ struct version {
 };
 
 struct served {
-	const char *system;                     /* as the user named it */
+	const char *system; /* as the user named it; a toplevel if a machine asked for it */
+	char *demanded;     /* then also here, else NULL */
+	uint64_t asked;     /* counts up: who was not asked for longest makes place */
 	struct version versions[VERSIONS_KEPT]; /* newest first; the rest is zero */
 };
 
@@ -32,9 +34,13 @@ struct served {
 typedef void systems_made_fn(
 	const char *toplevel, struct boot *boot, const struct err *failure, void *data);
 
+/* Systems beside those of the command line: the one not asked for longest makes place. */
+#define DEMANDED_MAX 64
+
 /*
- * Begins to make the boots of `names` (store paths or symlinks to them; the first is the default
- * one; the strings outlive it). One that cannot be resolved now is an error. `options` too is kept.
+ * Begins to make the boots of `names` (store paths or symlinks to them; the first, if any, is the
+ * default one; the strings outlive it). One that cannot be resolved now is an error. `options` too
+ * is kept.
  */
 int systems_new(struct event_base *base, const struct strvec *names,
 	const struct boot_options *options, systems_made_fn *made, void *data, struct systems **ret,
@@ -52,6 +58,13 @@ size_t systems_count(const struct systems *systems);
 const struct served *systems_at(const struct systems *systems, size_t i);
 /* By a toplevel's file name, or "default". NULL: no such one. */
 struct version *systems_find(struct systems *systems, const char *name, size_t len);
+/*
+ * The version of that toplevel, which is made now unless it is there already; one that failed is
+ * tried again. Not valid beyond the next call of this. ERR_AGAIN when so many are being made that
+ * none can make place.
+ */
+int systems_demand(
+	struct systems *systems, const char *toplevel, struct version **ret, struct err *err);
 /* By catalog. NULL: not served. */
 struct boot *systems_catalog(struct systems *systems, const struct digest *catalog);
 /* The boot that has an object, or a chunk, and where. NULL: none. */

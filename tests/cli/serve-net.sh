@@ -19,7 +19,7 @@ field() { sed -n "s/^$2 //p" <<<"$1"; }
 header() { tr -d '\r' | sed -n "s/^$1: //p"; }
 
 ### What it refuses.
-check_fails 2 "snowboot: --root takes net, ram or copy, not 'disk'" "$snowboot" serve --root disk "$system"
+check_fails 2 "snowboot: --root takes net, ram, copy or auto, not 'disk'" "$snowboot" serve --root disk "$system"
 for option in '--key x' '--state x' '--expiry 3' '--exclude-from-peers x' '--site x' --no-peers --complete '--uplink 1Mbit' \
 	'--cache-control x' --boot-from-peers; do
 	# shellcheck disable=SC2086 # two words
@@ -154,11 +154,11 @@ for line in 'peers no' 'complete yes'; do
 done
 stop "$server"
 start copy --root copy --append quiet "$system"
-[[ $(get "$url/boot/default/netboot.ipxe") == *" snowboot.root=ram quiet "* ]] || fail "the command line asks for no copy"
+[[ $(get "$url/boot/default/netboot.ipxe?mac=") == *" snowboot.root=ram quiet "* ]] || fail "the command line asks for no copy"
 check_equal "the copy's manifest" "$(field "$(get "$url/v1/manifests/default")" system)" "$system"
 stop "$server"
 start ram --root ram "$system"
-get "$url/boot/default/netboot.ipxe" >/dev/null # the manifest, too, waits for the boot to be made
+get "$url/boot/default/netboot.ipxe?mac=" >/dev/null # the manifest, too, waits for the boot to be made
 check_equal "status of a manifest" "$(code "$url/v1/manifests/default")" 404
 check_equal "status of an object" "$(code "$url/v1/objects/${catalog:0:2}/$catalog")" 404
 check_equal "status of a link" "$(code "$url/v1/link")" 404

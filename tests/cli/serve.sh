@@ -36,7 +36,7 @@ get() { curl -sS --max-time 300 "$@"; }
 code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
 
 ### What it refuses.
-check_fails 2 "snowboot: 'snowboot serve' needs SYSTEM...
+check_fails 2 "snowboot: 'snowboot serve' needs SYSTEM... or --machines DIR
 hint: see 'snowboot serve --help'" "$snowboot" serve
 check_fails 2 "snowboot: --dhcp takes proxy, full or off, not 'maybe'" "$snowboot" serve --root ram --dhcp maybe "$system"
 check_fails 1 "snowboot: there is no network interface 'nosuch0'
@@ -53,7 +53,7 @@ boot=$url/boot/default
 status_page=$(get "$url/")
 [[ $status_page == *"/boot/$name/netboot.ipxe"* ]] || fail "status page: $status_page"
 # A first question waits until the boot is made; the others follow its answer.
-get "$boot/netboot.ipxe" >"$tmp/script"
+get "$boot/netboot.ipxe?mac=" >"$tmp/script"
 check_equal "first line of the script" "$(head -n 1 "$tmp/script")" '#!ipxe'
 check_equal "kernel line" "$(grep ^kernel "$tmp/script")" \
 	"kernel /boot/$name/bzImage initrd=initrd $(network_cmdline "$system") quiet two || goto failed"
@@ -114,7 +114,7 @@ check_equal "initrd afterwards" "$(get "$boot/initrd" | sha256sum)" "$sha"
 
 # A switched profile is what boots next; what was served stays under its name.
 ln -sfn "$second" "$profile"
-get "$boot/netboot.ipxe" >"$tmp/script"
+get "$boot/netboot.ipxe?mac=" >"$tmp/script"
 grep -q "init=$second/init " "$tmp/script" || fail "still the old system: $(cat "$tmp/script")"
 check_equal "the old system's script" "$(code "$url/boot/$name/netboot.ipxe")" 200
 check_equal "the old initrd" "$(get "$url/boot/$name/initrd" | sha256sum)" "$sha"

@@ -87,9 +87,49 @@ static void what_ipxe_would_change(void **state)
 	assert_ok(script_put("n", "", "dyndbg=\"x;y\" a&&b $c", &out, &err));
 }
 
+static void who_are_you(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_BUF out = {0};
+	assert_ok(script_put_ask("/boot/default/netboot.ipxe", "a=b%20c", &out, &err));
+	assert_string_equal(buf_str(&out, &err),
+		"#!ipxe\n"
+		":start\n"
+		"chain --replace /boot/default/netboot.ipxe?mac=${netX/mac:hexhyp}&uuid=${uuid}"
+		"&serial=${serial:uristring}&asset=${asset:uristring}&memory=${memsize}"
+		"&firmware=${platform}&arch=${buildarch}&a=b%20c || goto failed\n"
+		":failed\n"
+		"echo snowboot: that did not work, trying again in 10 seconds\n"
+		"sleep 10\n"
+		"goto start\n");
+	assert_int_equal(script_put_ask("/a", "x=${y}", &out, &err), -1);
+	assert_err(&err, ERR_USAGE, "the URL has '$', which has to be written as %24");
+}
+
+static void wait_a_moment(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_BUF out = {0};
+	assert_ok(script_put_wait(
+		"snowboot: 'a' && ${b}\nsecond", "/boot/x?mac=1&uuid=", 10, &out, &err));
+	assert_string_equal(buf_str(&out, &err),
+		"#!ipxe\n"
+		"imgfree\n"
+		"echo snowboot: 'a' ?? ?{b}\n"
+		"echo second\n"
+		"echo snowboot: asking again in 10 seconds\n"
+		":again\n"
+		"sleep 10\n"
+		"chain --replace /boot/x?mac=1&uuid= || goto again\n");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_are_you),
+		cmocka_unit_test(wait_a_moment),
 		cmocka_unit_test(exact_text),
 		cmocka_unit_test(network_root),
 		cmocka_unit_test(what_ipxe_would_change),

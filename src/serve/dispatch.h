@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SERVE_DISPATCH_H
+#define SERVE_DISPATCH_H
+
+/*
+ * Systems by name, as nix-netboot-serve has them: /dispatch/profile/NAME, /dispatch/configuration/
+ * NAME, /dispatch/hydra/HOST/PROJECT/JOBSET/JOB. Each answers with a redirect to the script of the
+ * system; the latter two have Nix make it first.
+ */
+
+#include "base/vec.h"
+
+struct origin;
+struct http_exchange;
+struct route;
+struct request;
+struct dispatch;
+
+/* The strings are borrowed. */
+struct dispatch_options {
+	const char *profiles;       /* directory of profiles, or NULL */
+	const char *configurations; /* directory of NAME/default.nix, or NULL */
+	struct strvec hydra;        /* servers that may be asked: HOST, or http://HOST */
+	const char *state_dir;      /* with the latter two: results and logs */
+};
+
+int dispatch_new(const struct dispatch_options *options, struct dispatch **ret, struct err *err);
+/* Ends what runs. NULL is fine; returns NULL. */
+struct dispatch *dispatch_free(struct dispatch *dispatch);
+
+/* Answers a request for ROUTE_DISPATCH, now or when it is made. */
+void dispatch_reply(
+	struct origin *origin, struct http_exchange *exchange, const struct route *route);
+/* The request waited for long enough: it is told to come again. */
+void dispatch_tell(struct request *request);
+
+#endif
