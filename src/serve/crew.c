@@ -17,11 +17,11 @@
 /* What is kept per link, as hub_node_user(). */
 struct sailor {
 	struct node_id id;
-	struct digest catalog; /* of the system that it reports on */
-	bool again;            /* it has joined before in this boot, here or elsewhere */
-	bool reports;          /* a report of its touches has begun */
-	bool booted;           /* its touches do not count any more */
-	bool compared;         /* its serial, with ours */
+	struct digest catalog;   /* of the system whose boot is followed */
+	struct profile_run *run; /* NULL: not yet, or not any more */
+	bool again;              /* it has joined before in this boot, here or elsewhere */
+	bool booted;             /* its touches do not count any more */
+	bool compared;           /* its serial, with ours */
 	uint64_t joined_us;
 };
 
@@ -142,41 +142,47 @@ static void compare_serial(struct origin *o, const struct machine *m, struct sai
 		(unsigned long long)last);
 }
 
-/* What its report is about, which begins when it is known: after a start of ours that takes a
- * while. */
-static const struct boot *reported(
+/* What it boots, which is followed from when it is known: after a start of ours that takes a while.
+ */
+static const struct boot *followed(
 	struct origin *o, const struct hub_node *node, struct sailor *sailor)
 {
 	struct err err = ERR_INIT;
-	if (sailor->reports)
+	if (sailor->run != NULL)
 		return systems_catalog(o->systems, &sailor->catalog);
 	const struct boot *boot = boot_of(o, machine_of(o, node));
 	if (boot == NULL)
 		return NULL;
-	if (profiles_begin(o->profiles, &boot->catalog_digest, &sailor->id, sailor->again, &err) <
-		0) {
-		log_ignored(&err);
-		return NULL;
-	}
 	sailor->catalog = boot->catalog_digest;
-	sailor->reports = true;
-	return boot;
+	if (profile_run_begin(o->profiles, &sailor->catalog, &sailor->id, sailor->again,
+		    &sailor->run, &err) == 0)
+		return boot;
+	sailor->booted = true; /* others tell what a boot touches */
+	log_ignored(&err);
+	return NULL;
+}
+
+static void is_up(struct sailor *sailor)
+{
+	sailor->booted = true;
+	sailor->run = profile_run_end(sailor->run, true);
 }
 
 static void touched(struct origin *o, struct hub_node *node, const struct message *message)
 {
 	struct sailor *sailor = hub_node_user(node);
-	if (sailor == NULL || sailor->booted || hub_now_us() - sailor->joined_us > TOUCHES_US)
+	if (sailor != NULL && hub_now_us() - sailor->joined_us > TOUCHES_US)
+		is_up(sailor);
+	if (sailor == NULL || sailor->booted)
 		return;
-	const struct boot *boot = reported(o, node, sailor);
+	const struct boot *boot = followed(o, node, sailor);
 	if (boot == NULL)
 		return;
 	VEC_FOREACH(chunk, &message->touches) {
 		struct err err = ERR_INIT;
 		const struct chunk_place *place = object_set_chunk(&boot->objects, &chunk->digest);
 		if (place != NULL && place->member != UINT32_MAX &&
-			profiles_touch(o->profiles, &sailor->catalog, &sailor->id, &chunk->digest,
-				&err) < 0)
+			profile_run_touch(sailor->run, &chunk->digest, &err) < 0)
 			log_ignored(&err);
 	}
 }
@@ -196,7 +202,7 @@ static void beat(struct origin *o, struct hub_node *node, const struct message *
 	if (other && up)
 		choice_came_up(o, m);
 	if (sailor != NULL && up)
-		sailor->booted = true;
+		is_up(sailor);
 }
 
 static void heard(struct hub_node *node, const struct node_address *address,
@@ -220,7 +226,10 @@ static void gone(struct hub_node *node, void *data)
 		if (!o->stopping)
 			tell(o, m, NULL, "its link is gone");
 	}
-	free(hub_node_user(node));
+	struct sailor *sailor = hub_node_user(node);
+	if (sailor != NULL)
+		profile_run_end(sailor->run, false);
+	free(sailor);
 }
 
 const struct hub_ops crew_ops = {.find = find, .heard = heard, .gone = gone};

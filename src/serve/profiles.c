@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
+ * A boot under way is a run, and becomes one of the reports of its system when it is up: in a storm
+ * there are many that touched little as yet, which say nothing about what a whole boot touches.
+ *
  * Reports and files hold digests of chunks, not places in a catalog: so what one system's boot
  * touched says something about every other system that shares the chunk, also after a restart, when
  * the catalog it was seen in is not served any more.
@@ -23,15 +26,22 @@
 static const char head[] = "snowboot-touches 1\n";
 #define HEAD_LEN (sizeof(head) - 1)
 
-struct report {
+typedef VEC(struct digest) touches; /* chunks, in order */
+
+struct profile_run {
+	TAILQ_ENTRY(profile_run) entry;
+	struct profiles *profiles;
+	struct digest catalog;
 	struct node_id node;
-	VEC(struct digest) chunks; /* in order */
+	bool cut_off; /* nobody holds it */
+	touches touches;
 };
+TAILQ_HEAD(run_list, profile_run);
 
 struct history {
 	TAILQ_ENTRY(history) entry;
 	struct digest catalog;
-	struct report reports[PROFILE_REPORTS]; /* the latest begun first */
+	touches reports[PROFILE_REPORTS]; /* the latest first, none is empty */
 	size_t count;
 	bool dirty; /* not saved */
 };
@@ -41,12 +51,14 @@ struct profiles {
 	char *dir;
 	struct history_list list; /* the one reported last first */
 	size_t len;
+	struct run_list runs;
+	size_t runs_len;
 };
 
 static void history_free(struct history *h)
 {
 	for (size_t i = 0; i < h->count; i++)
-		vec_done(&h->reports[i].chunks);
+		vec_done(&h->reports[i]);
 	free(h);
 }
 
@@ -90,57 +102,104 @@ static struct history *add(struct profiles *profiles, const struct digest *catal
 	return h;
 }
 
-/* In front of those of earlier boots, also of the same machine: what it touched then is what it
- * will touch now. A ninth one pushes the oldest out. */
-static struct report *begin_report(struct history *h, const struct node_id *node)
-{
-	struct report report = {.node = *node};
-	if (h->count == PROFILE_REPORTS) {
-		h->count--;
-		vec_done(&h->reports[h->count].chunks);
-	}
-	size_t at = h->count++;
-	memmove(&h->reports[1], &h->reports[0], at * sizeof(report));
-	h->reports[0] = report;
-	return &h->reports[0];
-}
-
-int profiles_begin(struct profiles *profiles, const struct digest *catalog,
-	const struct node_id *node, bool again, struct err *err)
+/* In front of those of earlier boots; a ninth one pushes the oldest out. */
+static int add_report(
+	struct profiles *profiles, const struct digest *catalog, touches *take, struct err *err)
 {
 	struct history *h = find(profiles, catalog);
 	if (h == NULL)
 		h = add(profiles, catalog, err);
 	if (h == NULL)
 		return -1;
-	/* Who touched nothing yet changes nothing: a node that joins again and again would else
-	 * push out what others reported. */
-	for (size_t i = 0; i < h->count; i++)
-		if (node_id_equal(&h->reports[i].node, node) &&
-			(again || h->reports[i].chunks.len == 0))
-			return 0;
-	(void)begin_report(h, node);
+	if (h->count == PROFILE_REPORTS) {
+		h->count--;
+		vec_done(&h->reports[h->count]);
+	}
+	memmove(&h->reports[1], &h->reports[0], h->count * sizeof(*take));
+	h->count++;
+	h->reports[0] = *take;
+	*take = (touches){0};
+	h->dirty = true;
+	TAILQ_REMOVE(&profiles->list, h, entry);
+	TAILQ_INSERT_HEAD(&profiles->list, h, entry);
 	return 0;
 }
 
-int profiles_touch(struct profiles *profiles, const struct digest *catalog,
-	const struct node_id *node, const struct digest *chunk, struct err *err)
+static void run_free(struct profile_run *run)
 {
-	struct history *h = find(profiles, catalog);
-	for (size_t i = 0; h != NULL && i < h->count; i++) {
-		struct report *report = &h->reports[i];
-		if (!node_id_equal(&report->node, node))
-			continue;
-		if (report->chunks.len >= PROFILE_ENTRIES_MAX)
-			return 0;
-		if (vec_push(&report->chunks, *chunk, err) < 0)
-			return -1;
-		h->dirty = true;
-		TAILQ_REMOVE(&profiles->list, h, entry);
-		TAILQ_INSERT_HEAD(&profiles->list, h, entry);
-		return 0; /* those behind it are of earlier boots */
+	TAILQ_REMOVE(&run->profiles->runs, run, entry);
+	run->profiles->runs_len--;
+	vec_done(&run->touches);
+	free(run);
+}
+
+/* The first that was cut off: of this node, or (NULL) of any. */
+static struct profile_run *find_cut_off(const struct profiles *profiles, const struct node_id *node)
+{
+	struct profile_run *run;
+	TAILQ_FOREACH(run, &profiles->runs, entry)
+		if (run->cut_off && (node == NULL || node_id_equal(&run->node, node)))
+			return run;
+	return NULL;
+}
+
+int profile_run_begin(struct profiles *profiles, const struct digest *catalog,
+	const struct node_id *node, bool again, struct profile_run **ret, struct err *err)
+{
+	struct profile_run *run = find_cut_off(profiles, node);
+	if (run != NULL && again && digest_equal(&run->catalog, catalog)) {
+		run->cut_off = false;
+		*ret = run;
+		return 0;
 	}
+	if (run == NULL && profiles->runs_len == PROFILE_RUNS)
+		run = find_cut_off(profiles, NULL);
+	if (run != NULL)
+		run_free(run);
+	else if (profiles->runs_len == PROFILE_RUNS)
+		return err_raise(err, ERR_LIMIT, "more than %d boots at a time", PROFILE_RUNS);
+	run = calloc(1, sizeof(*run));
+	if (run == NULL)
+		return err_oom(err);
+	run->profiles = profiles;
+	run->catalog = *catalog;
+	run->node = *node;
+	TAILQ_INSERT_TAIL(&profiles->runs, run, entry);
+	profiles->runs_len++;
+	*ret = run;
 	return 0;
+}
+
+int profile_run_touch(struct profile_run *run, const struct digest *chunk, struct err *err)
+{
+	if (run->touches.len >= PROFILE_ENTRIES_MAX)
+		return 0;
+	return vec_push(&run->touches, *chunk, err);
+}
+
+/* Not of one that joined in the middle: the origin was away, say. */
+static bool is_whole(const struct profile_run *run)
+{
+	const struct history *h = find(run->profiles, &run->catalog);
+	size_t most = 0;
+	for (size_t i = 0; h != NULL && i < h->count; i++)
+		most = h->reports[i].len > most ? h->reports[i].len : most;
+	return run->touches.len > 0 && run->touches.len >= most / 2;
+}
+
+struct profile_run *profile_run_end(struct profile_run *run, bool up)
+{
+	struct err err = ERR_INIT;
+	if (run == NULL)
+		return NULL;
+	if (up && is_whole(run) &&
+		add_report(run->profiles, &run->catalog, &run->touches, &err) < 0)
+		log_ignored(&err);
+	if (up)
+		run_free(run);
+	else
+		run->cut_off = true;
+	return NULL;
 }
 
 /* One touch of one report, for the merge. */
@@ -198,17 +257,13 @@ static int merge_one(const struct mention *first, const struct mention *end, siz
 	return vec_push(out, merged, err);
 }
 
-static int merge(const struct history *h, merged_list *out, struct err *err)
+static int merge(const touches *reports, size_t count, merged_list *out, struct err *err)
 {
 	VEC(struct mention) mentions = {0};
-	size_t reports = 0;
 	int r = 0;
-	for (size_t i = 0; i < h->count; i++) {
-		const struct report *report = &h->reports[i];
-		reports += report->chunks.len > 0;
-		for (size_t n = 0; n < report->chunks.len && r == 0; n++) {
-			const struct mention m = {
-				report->chunks.items[n], (uint32_t)i, (uint32_t)n};
+	for (size_t i = 0; i < count; i++) {
+		for (size_t n = 0; n < reports[i].len && r == 0; n++) {
+			const struct mention m = {reports[i].items[n], (uint32_t)i, (uint32_t)n};
 			r = vec_push(&mentions, m, err);
 		}
 	}
@@ -219,7 +274,7 @@ static int merge(const struct history *h, merged_list *out, struct err *err)
 		next = m + 1;
 		while (next < end && digest_equal(&next->chunk, &m->chunk))
 			next++;
-		r = merge_one(m, next, reports, out, err);
+		r = merge_one(m, next, count, out, err);
 	}
 	vec_done(&mentions);
 	if (out->len > 0)
@@ -227,40 +282,49 @@ static int merge(const struct history *h, merged_list *out, struct err *err)
 	return r;
 }
 
-static bool has_touches(const struct history *h)
+/* The places of the merged chunks, as far as the set has them. */
+static int locate(const touches *reports, size_t count, const struct object_set *set,
+	struct profile *ret, struct err *err)
 {
-	for (size_t i = 0; i < h->count; i++)
-		if (h->reports[i].chunks.len > 0)
-			return true;
-	return false;
-}
-
-int profiles_get(struct profiles *profiles, const struct digest *catalog,
-	const struct object_set *set, struct profile *ret, struct err *err)
-{
-	struct history *h = find(profiles, catalog), *other;
-	bool inherited = h == NULL || !has_touches(h);
-	TAILQ_FOREACH(other, &profiles->list, entry) {
-		if (!inherited || !has_touches(other))
-			continue;
-		h = other;
-		break;
-	}
-	if (h == NULL || !has_touches(h))
-		return 0;
 	merged_list merged = {0};
-	AUTO_PROFILE profile = {.catalog = *catalog};
-	int r = merge(h, &merged, err);
+	int r = merge(reports, count, &merged, err);
 	for (size_t i = 0; i < merged.len && r == 0; i++) {
 		const struct chunk_place *place = object_set_chunk(set, &merged.items[i].chunk);
 		if (place == NULL || place->member == UINT32_MAX)
 			continue;
 		const struct profile_entry entry = {place->member, place->index};
-		r = vec_push(&profile.entries, entry, err);
+		r = vec_push(&ret->entries, entry, err);
 	}
 	vec_done(&merged);
-	if (r < 0)
+	return r;
+}
+
+/* The run that came farthest. */
+static const touches *foremost(const struct profiles *profiles, const struct digest *catalog)
+{
+	static const touches none;
+	const touches *most = &none;
+	const struct profile_run *run;
+	TAILQ_FOREACH(run, &profiles->runs, entry)
+		if (digest_equal(&run->catalog, catalog) && run->touches.len > most->len)
+			most = &run->touches;
+	return most;
+}
+
+int profiles_get(struct profiles *profiles, const struct digest *catalog,
+	const struct object_set *set, struct profile *ret, struct err *err)
+{
+	AUTO_PROFILE profile = {.catalog = *catalog};
+	const struct history *own = find(profiles, catalog);
+	const struct history *h = own != NULL ? own : TAILQ_FIRST(&profiles->list);
+	if (h != NULL && locate(h->reports, h->count, set, &profile, err) < 0)
 		return -1;
+	const touches *ahead = foremost(profiles, catalog);
+	if (own == NULL && ahead->len > profile.entries.len) {
+		profile.entries.len = 0;
+		if (locate(ahead, 1, set, &profile, err) < 0)
+			return -1;
+	}
 	if (profile.entries.len == 0)
 		return 0;
 	*ret = profile;
@@ -273,7 +337,7 @@ static int save(const struct profiles *profiles, const struct history *h, struct
 	merged_list merged = {0};
 	AUTO_BUF bytes = {0};
 	AUTO_FREE char *path = file_of(profiles, &h->catalog, err);
-	int r = path == NULL ? -1 : merge(h, &merged, err);
+	int r = path == NULL ? -1 : merge(h->reports, h->count, &merged, err);
 	if (r == 0)
 		r = buf_put(&bytes, head, HEAD_LEN, err);
 	for (size_t i = 0; i < merged.len && r == 0; i++)
@@ -296,7 +360,7 @@ void profiles_save(struct profiles *profiles)
 	}
 }
 
-/* What was saved counts as one report, of nobody. */
+/* What was saved counts as one report. */
 static int load(struct profiles *profiles, const char *name, struct err *err)
 {
 	AUTO_FREE char *path = path_printf(err, "%s/%s", profiles->dir, name);
@@ -308,20 +372,21 @@ static int load(struct profiles *profiles, const char *name, struct err *err)
 		    err) < 0)
 		return -1;
 	size_t count = bytes.len < HEAD_LEN ? 0 : (bytes.len - HEAD_LEN) / DIGEST_SIZE;
-	if (bytes.len != HEAD_LEN + count * DIGEST_SIZE || memcmp(bytes.data, head, HEAD_LEN) != 0)
+	if (count == 0 || bytes.len != HEAD_LEN + count * DIGEST_SIZE ||
+		memcmp(bytes.data, head, HEAD_LEN) != 0)
 		return err_raise(err, ERR_CORRUPT, "'%s' is no list of touches", path);
-	const struct node_id nobody = {0};
-	if (profiles_begin(profiles, &catalog, &nobody, false, err) < 0)
-		return -1;
-	for (size_t i = 0; i < count; i++) {
+	touches report = {0};
+	int r = 0;
+	for (size_t i = 0; i < count && r == 0; i++) {
 		memcpy(chunk.bytes, bytes.data + HEAD_LEN + i * DIGEST_SIZE, DIGEST_SIZE);
-		if (profiles_touch(profiles, &catalog, &nobody, &chunk, err) < 0)
-			return -1;
+		r = vec_push(&report, chunk, err);
 	}
-	struct history *h = find(profiles, &catalog);
-	if (h != NULL)
-		h->dirty = false;
-	return 0;
+	if (r == 0)
+		r = add_report(profiles, &catalog, &report, err);
+	vec_done(&report);
+	if (r == 0)
+		find(profiles, &catalog)->dirty = false;
+	return r;
 }
 
 struct saved {
@@ -373,6 +438,7 @@ int profiles_open(const char *dir, struct profiles **ret, struct err *err)
 	if (profiles == NULL)
 		return err_oom(err);
 	TAILQ_INIT(&profiles->list);
+	TAILQ_INIT(&profiles->runs);
 	profiles->dir = strdup(dir);
 	int r = profiles->dir == NULL ? err_oom(err) : load_all(profiles, err);
 	if (r < 0)
@@ -387,6 +453,8 @@ struct profiles *profiles_close(struct profiles *profiles)
 	if (profiles == NULL)
 		return NULL;
 	profiles_save(profiles);
+	for (struct profile_run *run; (run = TAILQ_FIRST(&profiles->runs)) != NULL;)
+		run_free(run);
 	for (struct history *h; (h = TAILQ_FIRST(&profiles->list)) != NULL;) {
 		TAILQ_REMOVE(&profiles->list, h, entry);
 		history_free(h);
