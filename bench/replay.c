@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/path.h"
+#include "node/bootend.h"
 #include "node/node.h"
 
 #include <arpa/inet.h>
@@ -27,6 +28,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 
 #define TOGETHER_US 200u
@@ -149,6 +151,21 @@ static void on_think(evutil_socket_t fd, short events, void *data)
 	ask_some(data);
 }
 
+/* As systemd does when its start is finished (node/bootend.h). */
+static int tell_up(const struct replay *replay, struct err *err)
+{
+	static const char up[] = "READY=1\n";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" BOOTEND_SOCKET,
+		replay->config.state_dir);
+	if (fd < 0 || len < 0 || (size_t)len >= sizeof(address.sun_path) ||
+		sendto(fd, up, sizeof(up) - 1, 0, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, "cannot tell the node in '%s' that it is up",
+			replay->config.state_dir);
+	return 0;
+}
+
 static void all_answered(struct replay *replay)
 {
 	struct err err = ERR_INIT;
@@ -161,7 +178,7 @@ static void all_answered(struct replay *replay)
 		return;
 	}
 	replay->ended_us = now_us();
-	if (report(replay, &err) < 0)
+	if (tell_up(replay, &err) < 0 || report(replay, &err) < 0)
 		give_up(replay, &err);
 }
 
