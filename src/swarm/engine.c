@@ -255,6 +255,11 @@ int engine_receive(
 		err, ERR_CORRUPT, "link: message %d makes no sense to a node", (int)message->type);
 }
 
+void engine_heard(struct engine_link *link, uint64_t now_us)
+{
+	link->engine->now_us = link->heard_us = now_us;
+}
+
 void engine_writable(struct engine_link *link, uint64_t now_us)
 {
 	link->engine->now_us = now_us;

@@ -115,6 +115,8 @@ void engine_link_down(struct engine_link *link, enum link_end how, uint64_t now_
 /* -1 with ERR_CORRUPT or ERR_UNTRUSTED: close the connection, then call engine_link_down(). */
 int engine_receive(
 	struct engine_link *link, const struct message *message, uint64_t now_us, struct err *err);
+/* Some bytes of a message came. */
+void engine_heard(struct engine_link *link, uint64_t now_us);
 void engine_writable(struct engine_link *link, uint64_t now_us);
 /* The answer to `load`: a reference that the engine takes, or NULL. */
 void engine_loaded(

@@ -311,8 +311,10 @@ void engine_part(struct attempt *attempt, uint32_t off, const void *bytes, uint3
 	engine->ops->body_write(attempt->body, off, bytes, len, engine->data);
 	attempt->received += len;
 	attempt->progress_us = engine->now_us;
-	if (attempt->first_us == 0)
+	if (attempt->first_us == 0) {
 		attempt->first_us = engine->now_us;
+		engine_responded(engine, attempt);
+	}
 	engine->rate_bytes += len;
 	if (attempt->received < fetch->chunk.len) {
 		if (fetch->lead == attempt)

@@ -14,6 +14,7 @@
 #define GIVES_LINK 1024
 #define GIVES_BUSY 4 /* with so many under way we count as busy */
 #define BUSY_MS 100
+#define GIVE_ALWAYS 4096u /* bytes: sending somebody elsewhere for so little costs as much */
 
 static void fail(struct engine_link *link, uint32_t id, enum fail_reason reason)
 {
@@ -273,7 +274,7 @@ static void request_item(
 		return;
 	}
 	struct lease *lease = leases_find(&engine->leases, &chunk->digest);
-	if (lease != NULL && redirect(link, id, lease, flags))
+	if (lease != NULL && chunk->len > GIVE_ALWAYS && redirect(link, id, lease, flags))
 		return;
 	give_start(link, id, chunk, flags, held);
 }

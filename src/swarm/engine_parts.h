@@ -154,6 +154,7 @@ struct engine {
 	uint64_t rate, rate_bytes, rate_us; /* bytes a second lately; of this interval; its begin */
 	int hedge_tokens;                   /* in hundredths */
 	unsigned latency[SWARM_BINS], latency_len; /* of demands, lately */
+	uint64_t response_us; /* from a request to its first byte, smoothed: peers, lately */
 
 	struct uploads uploads;
 	struct leases leases;
@@ -248,6 +249,8 @@ static inline bool engine_is_dry(const struct attempt *attempt)
 #define HEDGE_COST 100     /* of a hedge, in tokens */
 #define HEDGE_GAIN 5       /* tokens that each request brings: so hedges are at most 5 % */
 void engine_latency_add(struct engine *engine, const struct attempt *attempt, bool origin);
+/* Its first byte came. */
+void engine_responded(struct engine *engine, const struct attempt *attempt);
 void engine_timeouts(struct engine *engine);
 
 /* engine_give.c */

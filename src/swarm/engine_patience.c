@@ -7,15 +7,36 @@
  */
 #include "swarm/engine_parts.h"
 
-#define SILENT_DEMAND_US 3000000 /* without a byte of it, for a demand, though the source lives */
-#define SILENT_US 10000000       /* the same for what nobody waits for */
-#define SLOW_US 1500000          /* after so long a source has to be faster than that */
-#define SLOW_RATE (32u * 1024)   /* bytes a second */
-#define HEDGE_UNKNOWN_US 300000  /* until a p95 is known */
+/* Without a byte, though the source lives; eight responses. */
+#define SILENT_DEMAND_US 3000000
+#define SILENT_US 10000000      /* of what nobody waits for */
+#define SLOW_US 1500000         /* after so long a source has to be faster than that */
+#define SLOW_RATE (32u * 1024)  /* bytes a second, or a quarter of its share of our line */
+#define HEDGE_UNKNOWN_US 300000 /* until a p95 is known */
 #define HEDGE_SAMPLES 20
-#define PROBE_US 50000 /* without a byte, until the source is probed */
-#define DEAD_US 400000 /* for any answer to a probe */
+#define PROBE_US 50000 /* without a byte, until the source is probed; twice a response */
+#define DEAD_US 400000 /* for any answer to a probe; four responses */
+#define DEAD_MAX_US 3000000
 #define PROBE_HOPS 64
+
+/*
+ * Full lines are slow to respond, and nobody is dead for that: the deadlines grow with what a
+ * response takes, as TCP's do (RFC 6298), here with the mean over all peers.
+ */
+void engine_responded(struct engine *engine, const struct attempt *attempt)
+{
+	if (attempt->link->peer->origin >= 0)
+		return;
+	uint64_t us = engine->now_us - attempt->began_us;
+	engine->response_us += us / 16;
+	engine->response_us -= engine->response_us / 16;
+}
+
+static uint64_t responses(const struct engine *engine, unsigned count, uint64_t least)
+{
+	uint64_t us = engine->response_us * count;
+	return us > least ? us : least;
+}
 
 void engine_latency_add(struct engine *engine, const struct attempt *attempt, bool origin)
 {
@@ -52,19 +73,31 @@ static uint64_t dead_at(const struct attempt *attempt)
 {
 	const struct engine_link *link = attempt->link;
 	bool probed = attempt->probed_us != 0 && link->heard_us < attempt->probed_us;
-	return probed ? attempt->probed_us + DEAD_US : UINT64_MAX;
+	uint64_t dead = responses(link->engine, 4, DEAD_US);
+	return probed ? attempt->probed_us + (dead < DEAD_MAX_US ? dead : DEAD_MAX_US) : UINT64_MAX;
+}
+
+/* Of a source that is not slow, bytes a second. */
+static uint64_t slow_rate(const struct engine *engine)
+{
+	unsigned active = 0;
+	for (int p = 0; p < SWARM_PRIORITIES; p++)
+		active += engine->active_len[p];
+	uint64_t share = engine->rate / 4 / (active > 0 ? active : 1);
+	return share < SLOW_RATE ? share + 1 : SLOW_RATE;
 }
 
 /* When a source is too slow, or has had its chance otherwise. */
 static uint64_t patience_ends(const struct attempt *attempt)
 {
 	const struct fetch *fetch = attempt->fetch;
-	uint64_t silent = fetch->priority == SWARM_DEMAND ? SILENT_DEMAND_US : SILENT_US;
+	uint64_t silent = responses(
+		fetch->engine, 8, fetch->priority == SWARM_DEMAND ? SILENT_DEMAND_US : SILENT_US);
 	uint64_t end = attempt->progress_us + silent;
 	if (attempt->link->peer->origin >= 0 || attempt->first_us == 0)
 		return end;
-	uint64_t slow =
-		attempt->first_us + SLOW_US + (uint64_t)attempt->received * 1000000 / SLOW_RATE;
+	uint64_t slow = attempt->first_us + SLOW_US +
+		(uint64_t)attempt->received * 1000000 / slow_rate(attempt->fetch->engine);
 	return slow < end ? slow : end;
 }
 
@@ -109,8 +142,9 @@ static uint64_t probe(struct attempt *lead)
 	uint64_t since =
 		lead->progress_us > lead->link->up_us ? lead->progress_us : lead->link->up_us;
 	uint64_t waited = engine->now_us - since;
-	if (waited < PROBE_US)
-		return since + PROBE_US;
+	uint64_t probe_us = responses(engine, 2, PROBE_US);
+	if (waited < probe_us)
+		return since + probe_us;
 	if (lead->probe_us <= engine->now_us) {
 		lead->probe_us = engine->now_us + waited;
 		if (dead_at(lead) == UINT64_MAX)

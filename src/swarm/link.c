@@ -146,8 +146,11 @@ static int read_frames(struct link *link, struct err *err)
 		int r = message_frame(head, len < 0 ? 0 : (size_t)len, &size, err);
 		if (r < 0)
 			return -1;
-		if (r == 0 || size > evbuffer_get_length(in))
+		if (r == 0 || size > evbuffer_get_length(in)) {
+			if (link->ops->heard != NULL)
+				link->ops->heard(link, link->data);
 			return 0;
+		}
 		if (read_frame(link, in, size, err) < 0)
 			return -1;
 	}

@@ -31,6 +31,8 @@ struct link_ops {
 	 * links. ERR_CORRUPT: garbage. ERR_LIMIT: it does not take what is sent.
 	 */
 	void (*down)(struct link *link, const struct err *why, void *data);
+	/* Bytes came, but no whole frame: the other side lives. NULL: nobody wants to know. */
+	void (*heard)(struct link *link, void *data);
 };
 
 struct link_limits {

@@ -120,7 +120,13 @@ static void on_down(struct link *link, const struct err *why, void *data)
 	swarm_run(swarm);
 }
 
-const struct link_ops swarm_link_ops = {on_up, on_message, on_room, on_down};
+static void on_heard(struct link *link, void *data)
+{
+	(void)link;
+	engine_heard(((struct wire *)data)->to, swarm_now_us());
+}
+
+const struct link_ops swarm_link_ops = {on_up, on_message, on_room, on_down, on_heard};
 
 static void op_dial(struct engine_link *to, const struct node_address *address,
 	unsigned deadline_ms, void *data)
