@@ -11,7 +11,7 @@
 #define WINDOW_MAX (8u * 1024 * 1024)
 #define WINDOW_DEMAND (128u * 1024) /* the same while demands wait */
 #define WINDOW_MS 200               /* at the rate of late */
-#define DEMANDS_MAX 512             /* under way; more wait */
+#define DEMANDS_MAX 512             /* of our own under way; more wait */
 #define SHUFFLE 32                  /* prefetch is picked at random from so many */
 #define RETRY_US 50000              /* after all sources failed; doubles */
 #define RETRY_MAX_US 2000000
@@ -117,6 +117,8 @@ void engine_fetch_raise(struct fetch *fetch, enum swarm_priority priority)
 	fetch->priority = priority;
 	fetch->wanted_us = fetch->engine->now_us;
 	list_append(fetch, active);
+	if (fetch->gives != NULL)
+		engine_fetch_hurry(fetch);
 	if (fetch->lead != NULL)
 		engine_attempt_raise(fetch->lead);
 	engine_due(fetch->engine, fetch->engine->now_us + HEDGE_MIN_US);
@@ -176,22 +178,38 @@ static void start(struct fetch *fetch)
 }
 
 /*
- * The next idle one of a priority that may be started: demands in order; then what others wait for,
- * within twice the window, since we are its home; else shuffled, so that not all nodes want the
- * same chunk at the same time. NULL: nothing, or the window is full.
+ * The next idle demand. What others wait for as well is started in any case, and stands in front:
+ * were it to wait until our own demands are through, and those for homes in the same state, all
+ * would wait for each other.
+ */
+static struct fetch *idle_demand(struct engine *engine)
+{
+	bool full = engine->active_len[SWARM_DEMAND] >= DEMANDS_MAX;
+	for (struct fetch *f = engine->idle[SWARM_DEMAND]; f != NULL; f = f->next) {
+		if (f->retry_us > engine->now_us)
+			continue;
+		return full && f->gives == NULL ? NULL : f;
+	}
+	return NULL;
+}
+
+/*
+ * The next idle one of another priority that may be started: what others wait for, within twice the
+ * window, since we are its home; else shuffled, so that not all nodes want the same chunk at the
+ * same time. NULL: nothing, or the window is full.
  */
 static struct fetch *idle_next(struct engine *engine, int p, uint64_t window)
 {
-	if (p != SWARM_DEMAND && engine->active_bytes >= 2 * window)
+	if (engine->active_bytes >= 2 * window)
 		return NULL;
-	bool full = p != SWARM_DEMAND && engine->active_bytes >= window;
+	bool full = engine->active_bytes >= window;
 	struct fetch *found = NULL;
 	unsigned count = 0;
 	for (struct fetch *f = engine->idle[p]; f != NULL && count < SHUFFLE; f = f->next) {
 		if (f->retry_us > engine->now_us)
 			continue;
 		count++;
-		if (p == SWARM_DEMAND || f->gives != NULL)
+		if (f->gives != NULL)
 			return f;
 		if (!full && engine_random(engine) % count == 0)
 			found = f;
@@ -216,8 +234,7 @@ void engine_schedule(struct engine *engine)
 		return;
 	engine->dirty = false;
 	struct fetch *fetch;
-	while (engine->active_len[SWARM_DEMAND] < DEMANDS_MAX &&
-		(fetch = idle_next(engine, SWARM_DEMAND, 0)) != NULL)
+	while ((fetch = idle_demand(engine)) != NULL)
 		start(fetch);
 	for (int p = SWARM_PREFETCH; p >= SWARM_BULK; p--)
 		while ((fetch = idle_next(engine, p, window(engine, p))) != NULL)
