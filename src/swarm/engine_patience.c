@@ -7,12 +7,12 @@
  */
 #include "swarm/engine_parts.h"
 
-#define SILENT_DEMAND_US 3000000 /* without a byte of a demand, though it lives; eight responses \
-				  */
-#define SILENT_US 10000000       /* the same for what nobody waits for */
-#define SLOW_US 1500000          /* after so long a source has to be faster than that */
-#define SLOW_RATE (32u * 1024)   /* bytes a second, or a quarter of its share of our line */
-#define HEDGE_UNKNOWN_US 300000  /* until a p95 is known */
+/* Without a byte, though the source lives: of a demand (eight responses), and of anything. */
+#define SILENT_DEMAND_US 3000000
+#define SILENT_US 10000000
+#define SLOW_US 1500000         /* after so long a source has to be faster than that */
+#define SLOW_RATE (32u * 1024)  /* bytes a second, or a quarter of its share of our line */
+#define HEDGE_UNKNOWN_US 300000 /* until a p95 is known */
 #define HEDGE_SAMPLES 20
 #define PROBE_US 50000 /* without a byte, until the source is probed; twice a response */
 #define DEAD_US 400000 /* for any answer to a probe; four responses */
@@ -91,8 +91,9 @@ static uint64_t slow_rate(const struct engine *engine)
 static uint64_t patience_ends(const struct attempt *attempt)
 {
 	const struct fetch *fetch = attempt->fetch;
-	uint64_t silent = responses(
-		fetch->engine, 8, fetch->priority == SWARM_DEMAND ? SILENT_DEMAND_US : SILENT_US);
+	uint64_t silent = responses(fetch->engine, 8, SILENT_DEMAND_US);
+	if (fetch->priority != SWARM_DEMAND || silent > SILENT_US)
+		silent = SILENT_US;
 	uint64_t end = attempt->progress_us + silent;
 	if (attempt->link->peer->origin >= 0 || attempt->first_us == 0)
 		return end;

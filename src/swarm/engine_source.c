@@ -47,6 +47,9 @@ static struct peer *source_named(struct fetch *fetch, uint8_t *ret_flags)
 			return named;
 		}
 	}
+	/* A hedge is no reason: the named one may well be receiving it. */
+	if (fetch->lead != NULL)
+		return NULL;
 	struct peer *namer = fetch->namer;
 	fetch->namer = NULL;
 	if (namer == NULL || !engine_usable(fetch->engine, namer) || waits_for_us(fetch, namer) ||
