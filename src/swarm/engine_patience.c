@@ -28,8 +28,8 @@ void engine_responded(struct engine *engine, const struct attempt *attempt)
 	if (attempt->link->peer->origin >= 0)
 		return;
 	uint64_t us = engine->now_us - attempt->began_us;
-	engine->response_us += us / 16;
-	engine->response_us -= engine->response_us / 16;
+	engine->response_us =
+		engine->response_us == 0 ? us : engine->response_us / 16 * 15 + us / 16;
 }
 
 static uint64_t responses(const struct engine *engine, unsigned count, uint64_t least)

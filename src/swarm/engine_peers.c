@@ -12,8 +12,9 @@
 #define QUARANTINE_US 1000000
 #define QUARANTINE_MAX_US 60000000
 #define ORIGIN_RETRY_MAX_US 10000000
-#define DIAL_MIN_MS 200 /* a busy neighbour answers within this */
-#define DIAL_MAX_MS 2000
+#define DIAL_MIN_MS \
+	1200 /* the first SYN may be lost, and TCP repeats it after a second (RFC 6298) */
+#define DIAL_MAX_MS 3000
 #define ORIGIN_PATIENCE_US 500000 /* dialling for longer, the next origin is dialled, too */
 #define HELLO_US 5000000          /* for an accepted link to say who it is */
 #define STUCK_US 10000000         /* no dial takes so long; its end was lost */
@@ -161,11 +162,11 @@ static struct engine_link *link_new(struct engine *engine, struct peer *peer)
 	return link;
 }
 
-/* Three times what it took to the origin is enough for anybody, within bounds: latency may be
- * high everywhere, but a dead neighbour must not cost long. */
+/* Latency may be high everywhere, or the lines full; but a dead neighbour must not cost long. */
 static unsigned dial_ms(const struct engine *engine)
 {
-	uint64_t ms = engine->origin_dial_us * 3 / 1000;
+	uint64_t far = 3 * engine->origin_dial_us, full = 4 * engine->response_us;
+	uint64_t ms = (far > full ? far : full) / 1000;
 	return ms < DIAL_MIN_MS ? DIAL_MIN_MS : ms > DIAL_MAX_MS ? DIAL_MAX_MS : (unsigned)ms;
 }
 
