@@ -209,11 +209,18 @@ static void received_from_origin(struct engine_link *link, const struct message 
 		engine_members(link->engine, message);
 }
 
+void engine_heard(struct engine_link *link, uint64_t now_us)
+{
+	link->engine->now_us = now_us;
+	if (link->probed_us != 0)
+		engine_echoed(link);
+}
+
 int engine_receive(
 	struct engine_link *link, const struct message *message, uint64_t now_us, struct err *err)
 {
 	struct engine *engine = link->engine;
-	engine->now_us = link->heard_us = now_us;
+	engine_heard(link, now_us);
 	if (message->type != MESSAGE_PART)
 		engine->stat.control_bytes += message_size(message);
 	if (link->peer == NULL && message->type != MESSAGE_HELLO)
@@ -255,11 +262,6 @@ int engine_receive(
 		err, ERR_CORRUPT, "link: message %d makes no sense to a node", (int)message->type);
 }
 
-void engine_heard(struct engine_link *link, uint64_t now_us)
-{
-	link->engine->now_us = link->heard_us = now_us;
-}
-
 void engine_writable(struct engine_link *link, uint64_t now_us)
 {
 	link->engine->now_us = now_us;
@@ -269,7 +271,7 @@ void engine_mirror_part(
 	struct engine_link *link, uint32_t id, const void *bytes, uint32_t len, uint64_t now_us)
 {
 	struct attempt *attempt = engine_attempt_find(link, id);
-	link->engine->now_us = link->heard_us = now_us;
+	engine_heard(link, now_us);
 	if (attempt != NULL)
 		engine_part(attempt, attempt->received, bytes, len);
 }
@@ -278,7 +280,7 @@ void engine_mirror_end(struct engine_link *link, uint32_t id, enum mirror_end ho
 {
 	struct engine *engine = link->engine;
 	struct attempt *attempt = engine_attempt_find(link, id);
-	engine->now_us = link->heard_us = now_us;
+	engine_heard(link, now_us);
 	if (how == MIRROR_FAILED)
 		engine_quarantine(engine, link->peer);
 	if (attempt != NULL)

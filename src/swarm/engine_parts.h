@@ -46,8 +46,9 @@ struct engine_link {
 	struct peer *peer; /* NULL: it has not said who it is */
 	bool up;
 	bool accepted;
-	bool is_silent; /* has not said a thing since it was asked */
-	uint64_t opened_us, up_us, heard_us, used_us;
+	bool is_silent;     /* has not said a thing since it was asked */
+	uint64_t probed_us; /* when a probe was sent and nothing was heard since; 0: none */
+	uint64_t opened_us, up_us, used_us;
 	uint32_t next_id;
 	struct attempt *attempts;
 	struct upload_queue queue;
@@ -76,8 +77,7 @@ struct attempt {
 	struct engine_body *body; /* NULL before the first part */
 	uint32_t received;
 	uint64_t began_us, first_us, progress_us;
-	uint64_t probe_us;  /* when to send the next probe */
-	uint64_t probed_us; /* when the last one was sent that nothing was heard after; 0: none */
+	uint64_t probe_us; /* when to send the next probe */
 };
 
 /* One chunk that is wanted, by us or by somebody whom we serve. */
@@ -155,6 +155,7 @@ struct engine {
 	int hedge_tokens;                   /* in hundredths */
 	unsigned latency[SWARM_BINS], latency_len; /* of demands, lately */
 	uint64_t response_us; /* from a request to its first byte, smoothed: peers, lately */
+	uint64_t echo_us;     /* from a probe to anything that is heard, smoothed */
 
 	struct uploads uploads;
 	struct leases leases;
@@ -249,6 +250,8 @@ static inline bool engine_is_dry(const struct attempt *attempt)
 #define HEDGE_COST 100     /* of a hedge, in tokens */
 #define HEDGE_GAIN 5       /* tokens that each request brings: so hedges are at most 5 % */
 void engine_latency_add(struct engine *engine, const struct attempt *attempt, bool origin);
+/* Something of its other side came. */
+void engine_echoed(struct engine_link *link);
 /* Its first byte came. */
 void engine_responded(struct engine *engine, const struct attempt *attempt);
 void engine_timeouts(struct engine *engine);

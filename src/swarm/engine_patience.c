@@ -14,27 +14,34 @@
 #define SLOW_RATE (32u * 1024)  /* bytes a second, or a quarter of its share of our line */
 #define HEDGE_UNKNOWN_US 300000 /* until a p95 is known */
 #define HEDGE_SAMPLES 20
-#define PROBE_US 50000 /* without a byte, until the source is probed; twice a response */
-#define DEAD_US 400000 /* for any answer to a probe; four responses */
+#define PROBE_US 50000 /* without a byte, until the source is probed; two echoes */
+#define DEAD_US 400000 /* for any answer to a probe; four echoes */
 #define DEAD_MAX_US 3000000
 #define PROBE_HOPS 64
 
 /*
- * Full lines are slow to respond, and nobody is dead for that: the deadlines grow with what a
- * response takes, as TCP's do (RFC 6298), here with the mean over all peers.
+ * Full lines are slow to answer, and nobody is dead for that: deadlines grow with what answers
+ * take, as TCP's do (RFC 6298), here with means over all peers.
  */
-void engine_responded(struct engine *engine, const struct attempt *attempt)
+static void smooth(uint64_t *mean, uint64_t us)
 {
-	if (attempt->link->peer->origin >= 0)
-		return;
-	uint64_t us = engine->now_us - attempt->began_us;
-	engine->response_us =
-		engine->response_us == 0 ? us : engine->response_us / 16 * 15 + us / 16;
+	*mean = *mean == 0 ? us : *mean / 16 * 15 + us / 16;
 }
 
-static uint64_t responses(const struct engine *engine, unsigned count, uint64_t least)
+void engine_responded(struct engine *engine, const struct attempt *attempt)
 {
-	uint64_t us = engine->response_us * count;
+	if (attempt->link->peer->origin < 0)
+		smooth(&engine->response_us, engine->now_us - attempt->began_us);
+}
+
+void engine_echoed(struct engine_link *link)
+{
+	smooth(&link->engine->echo_us, link->engine->now_us - link->probed_us);
+	link->probed_us = 0;
+}
+
+static uint64_t at_least(uint64_t us, uint64_t least)
+{
 	return us > least ? us : least;
 }
 
@@ -69,12 +76,12 @@ static uint64_t hedge_after(const struct engine *engine)
 }
 
 /* A peer that was probed and says nothing at all is dead. */
-static uint64_t dead_at(const struct attempt *attempt)
+static uint64_t dead_at(const struct engine_link *link)
 {
-	const struct engine_link *link = attempt->link;
-	bool probed = attempt->probed_us != 0 && link->heard_us < attempt->probed_us;
-	uint64_t dead = responses(link->engine, 4, DEAD_US);
-	return probed ? attempt->probed_us + (dead < DEAD_MAX_US ? dead : DEAD_MAX_US) : UINT64_MAX;
+	uint64_t us = at_least(4 * link->engine->echo_us, DEAD_US);
+	if (link->probed_us == 0)
+		return UINT64_MAX;
+	return link->probed_us + (us < DEAD_MAX_US ? us : DEAD_MAX_US);
 }
 
 /* Of a source that is not slow, bytes a second. */
@@ -91,7 +98,7 @@ static uint64_t slow_rate(const struct engine *engine)
 static uint64_t patience_ends(const struct attempt *attempt)
 {
 	const struct fetch *fetch = attempt->fetch;
-	uint64_t silent = responses(fetch->engine, 8, SILENT_DEMAND_US);
+	uint64_t silent = at_least(8 * fetch->engine->response_us, SILENT_DEMAND_US);
 	if (fetch->priority != SWARM_DEMAND || silent > SILENT_US)
 		silent = SILENT_US;
 	uint64_t end = attempt->progress_us + silent;
@@ -143,13 +150,13 @@ static uint64_t probe(struct attempt *lead)
 	uint64_t since =
 		lead->progress_us > lead->link->up_us ? lead->progress_us : lead->link->up_us;
 	uint64_t waited = engine->now_us - since;
-	uint64_t probe_us = responses(engine, 2, PROBE_US);
+	uint64_t probe_us = at_least(2 * engine->echo_us, PROBE_US);
 	if (waited < probe_us)
 		return since + probe_us;
 	if (lead->probe_us <= engine->now_us) {
 		lead->probe_us = engine->now_us + waited;
-		if (dead_at(lead) == UINT64_MAX)
-			lead->probed_us = engine->now_us;
+		if (lead->link->probed_us == 0)
+			lead->link->probed_us = engine->now_us;
 		engine_send(lead->link,
 			&(struct message){.type = MESSAGE_PROBE,
 				.probe = {.id = lead->id,
@@ -165,7 +172,7 @@ static uint64_t check(struct fetch *fetch)
 	struct engine *engine = fetch->engine;
 	if (fetch->lead == NULL)
 		return UINT64_MAX;
-	uint64_t end = patience_ends(fetch->lead), dead = dead_at(fetch->lead);
+	uint64_t end = patience_ends(fetch->lead), dead = dead_at(fetch->lead->link);
 	if (end <= engine->now_us || dead <= engine->now_us) {
 		give_up(fetch->lead, dead <= engine->now_us);
 		return engine->now_us + HEDGE_MIN_US;

@@ -12,9 +12,8 @@
 #define QUARANTINE_US 1000000
 #define QUARANTINE_MAX_US 60000000
 #define ORIGIN_RETRY_MAX_US 10000000
-#define DIAL_MIN_MS \
-	1200 /* the first SYN may be lost, and TCP repeats it after a second (RFC 6298) */
-#define DIAL_MAX_MS 3000
+#define DIAL_MIN_MS 300 /* a busy neighbour answers within this */
+#define DIAL_MAX_MS 2000
 #define ORIGIN_PATIENCE_US 500000 /* dialling for longer, the next origin is dialled, too */
 #define HELLO_US 5000000          /* for an accepted link to say who it is */
 #define STUCK_US 10000000         /* no dial takes so long; its end was lost */
@@ -165,7 +164,7 @@ static struct engine_link *link_new(struct engine *engine, struct peer *peer)
 /* Latency may be high everywhere, or the lines full; but a dead neighbour must not cost long. */
 static unsigned dial_ms(const struct engine *engine)
 {
-	uint64_t far = 3 * engine->origin_dial_us, full = 4 * engine->response_us;
+	uint64_t far = 3 * engine->origin_dial_us, full = 4 * engine->echo_us;
 	uint64_t ms = (far > full ? far : full) / 1000;
 	return ms < DIAL_MIN_MS ? DIAL_MIN_MS : ms > DIAL_MAX_MS ? DIAL_MAX_MS : (unsigned)ms;
 }
@@ -285,7 +284,7 @@ int engine_link_accepted(struct engine *engine, void *user, uint64_t now_us,
 	link->user = user;
 	link->up = true;
 	link->accepted = true;
-	link->up_us = link->heard_us = now_us;
+	link->up_us = now_us;
 	send_hello(link);
 	*ret = link;
 	return 0;
@@ -297,7 +296,7 @@ void engine_link_up(struct engine_link *link, uint64_t now_us)
 	struct peer *peer = link->peer;
 	engine->now_us = now_us;
 	link->up = true;
-	link->up_us = link->heard_us = now_us;
+	link->up_us = now_us;
 	peer->unreachable_us = 0;
 	engine->dirty = true;
 	if (peer->origin < 0) {
