@@ -12,8 +12,8 @@
 #define QUARANTINE_US 1000000
 #define QUARANTINE_MAX_US 60000000
 #define ORIGIN_RETRY_MAX_US 10000000
-#define DIAL_MIN_MS 300 /* a busy neighbour answers within this */
-#define DIAL_MAX_MS 2000
+#define DIAL_MIN_MS 1200 /* a lost SYN is repeated after a second (RFC 6298) */
+#define DIAL_MAX_MS 3000
 #define ORIGIN_PATIENCE_US 500000 /* dialling for longer, the next origin is dialled, too */
 #define HELLO_US 5000000          /* for an accepted link to say who it is */
 #define STUCK_US 10000000         /* no dial takes so long; its end was lost */
