@@ -110,7 +110,9 @@ static int put_skeleton(struct builder *b, struct err *err)
 static int put_programs(struct builder *b, struct err *err)
 {
 	AUTO_BUF stage1 = {0}, busybox = {0};
-	if (programs_stage1(&stage1, err) < 0 || programs_busybox(&busybox, err) < 0)
+	const char *platform = b->params->platform;
+	if (programs_stage1(platform, &stage1, err) < 0 ||
+		programs_busybox(platform, &busybox, err) < 0)
 		return -1;
 	if (put_file(b, "init", 0755, &stage1, err) < 0)
 		return -1;
@@ -322,7 +324,8 @@ static void hash_digest(struct sha256_ctx *ctx, const struct buf *data)
 static int make_key(const struct base_params *params, struct digest *ret, struct err *err)
 {
 	AUTO_BUF stage1 = {0}, busybox = {0};
-	if (programs_stage1(&stage1, err) < 0 || programs_busybox(&busybox, err) < 0)
+	if (programs_stage1(params->platform, &stage1, err) < 0 ||
+		programs_busybox(params->platform, &busybox, err) < 0)
 		return -1;
 	struct sha256_ctx ctx;
 	sha256_init(&ctx);

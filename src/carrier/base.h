@@ -18,6 +18,7 @@ enum base_flags {
 
 struct base_params {
 	int root;                   /* in_root.h */
+	const char *platform;       /* that the programs are for: "x86_64-linux" */
 	const char *kernel_modules; /* store path with lib/modules */
 	const char *release;        /* directory below it */
 	const char *firmware;       /* store path of the firmware directory, or NULL */

@@ -60,6 +60,7 @@ int elf_open(const uint8_t *data, size_t size, struct elf_file *ret, struct err 
 	if (size < (elf.is_64 ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
 		return err_raise(err, ERR_CORRUPT, "ELF header is cut off after %zu bytes", size);
 	elf.type = (uint16_t)get(&elf, 16, 2);
+	elf.machine = (uint16_t)get(&elf, 18, 2);
 	elf.segments_off = get_word(&elf, 0, 28, 32);
 	elf.sections_off = get_word(&elf, 0, 32, 40);
 	unsigned counts = elf.is_64 ? 54 : 42; /* e_phentsize */

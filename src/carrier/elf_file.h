@@ -15,7 +15,8 @@ struct elf_file {
 	const uint8_t *data;
 	size_t size;
 	bool is_64, big_endian;
-	uint16_t type; /* ET_REL, ET_EXEC, ET_DYN */
+	uint16_t type;    /* ET_REL, ET_EXEC, ET_DYN */
+	uint16_t machine; /* EM_X86_64, … */
 	uint64_t sections_off, segments_off;
 	uint32_t section_count, segment_count, names_index;
 };

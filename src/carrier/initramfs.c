@@ -78,6 +78,7 @@ static int put_base(struct pool *pool, int root, const struct initramfs_params *
 			"mount",
 			system->path);
 	const struct base_params base = {.root = root,
+		.platform = system->double_,
 		.kernel_modules = system->kernel_modules,
 		.release = system->kernel_release,
 		.firmware = system->firmware,

@@ -4,6 +4,8 @@
 #include "carrier/netboot.h"
 #include "carrier/programs.h"
 
+#include <elf.h>
+
 static int compose(struct sandbox *s, const struct system *system, struct netboot *ret,
 	struct pool **ret_pool, struct err *err)
 {
@@ -228,7 +230,7 @@ static void programs(void **state)
 	AUTO_FREE char *dynamic = path_printf(&err, "%s/dynamic", s.dir);
 	setenv("SNOWBOOT_BUSYBOX", dynamic, 1);
 	AUTO_BUF out = {0};
-	assert_int_equal(programs_busybox(&out, &err), -1);
+	assert_int_equal(programs_busybox(NULL, &out, &err), -1);
 	assert_string_equal(err.hint,
 		"install the Debian package busybox-static, or set "
 		"SNOWBOOT_BUSYBOX to a static busybox");
@@ -236,10 +238,55 @@ static void programs(void **state)
 		"'%s' is linked dynamically, and an initramfs has no libraries", dynamic);
 	assert_err(&err, ERR_UNSUPPORTED, want);
 	setenv("SNOWBOOT_STAGE1", "/nonexistent/stage1", 1);
-	assert_int_equal(programs_stage1(&out, &err), -1);
+	assert_int_equal(programs_stage1("x86_64-linux", &out, &err), -1);
 	assert_err(&err, ERR_NOT_FOUND,
 		"cannot open '/nonexistent/stage1': No such file or directory");
 	sandbox_done(&s);
+}
+
+/* A program for another processor is refused: the machine would only say "Exec format error". */
+static void foreign_programs(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_BUF out = {0}, program = {0};
+	char msg[512];
+	const char *dir = test_tmpdir();
+	assert_ok(fd_read_file(AT_FDCWD, "/bin/busybox", 64 << 20, &program, &err));
+	program.data[18] = EM_X86_64; /* e_machine, System V gABI chapter 4 */
+	test_write(dir, "x86", program.data, program.len);
+	program.data[18] = EM_AARCH64;
+	test_write(dir, "arm", program.data, program.len);
+	program.data[18] = EM_MIPS;
+	test_write(dir, "mips", program.data, program.len);
+	AUTO_FREE char *x86 = path_printf(&err, "%s/x86", dir);
+	AUTO_FREE char *arm = path_printf(&err, "%s/arm", dir);
+	AUTO_FREE char *mips = path_printf(&err, "%s/mips", dir);
+	setenv("SNOWBOOT_STAGE1", x86, 1);
+	assert_ok(programs_stage1("x86_64-linux", &out, &err));
+	assert_int_equal(programs_stage1("aarch64-linux", &out, &err), -1);
+	snprintf(msg, sizeof(msg), "'%s' is a program for x86_64, and the system is for aarch64",
+		x86);
+	assert_err(&err, ERR_UNSUPPORTED, msg);
+	setenv("SNOWBOOT_STAGE1", arm, 1);
+	assert_ok(programs_stage1("aarch64-linux", &out, &err));
+	setenv("SNOWBOOT_BUSYBOX", mips, 1);
+	assert_int_equal(programs_busybox("aarch64-linux", &out, &err), -1);
+	snprintf(msg, sizeof(msg),
+		"'%s' is a program for another processor, and the system is for aarch64", mips);
+	assert_string_equal(err.hint,
+		"install a static busybox for aarch64 there, or set SNOWBOOT_BUSYBOX to one");
+	assert_err(&err, ERR_UNSUPPORTED, msg);
+	assert_int_equal(programs_stage1("mips64el-linux", &out, &err), -1);
+	assert_err(&err, ERR_UNSUPPORTED, "there is no stage 1 for 'mips64el-linux'");
+	/* Where they are looked for: nobody installed them here. */
+	unsetenv("SNOWBOOT_STAGE1");
+	assert_int_equal(programs_stage1("riscv64-linux", &out, &err), -1);
+	assert_string_equal(err.hint,
+		"build snowboot for riscv64, and install its program 'stage1' there or set "
+		"SNOWBOOT_STAGE1 to it");
+	assert_err(&err, ERR_NOT_FOUND,
+		"cannot open '" SNOWBOOT_LIBEXECDIR "/riscv64/stage1': No such file or directory");
 }
 
 static void memory(void **state)
@@ -267,6 +314,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(refuses_a_large_image),
 		cmocka_unit_test(command_line),
 		cmocka_unit_test(programs),
+		cmocka_unit_test(foreign_programs),
 		cmocka_unit_test(memory),
 	};
 	return TEST_MAIN(tests);
