@@ -31,6 +31,7 @@ struct boot *boot_unref(struct boot *boot)
 	free(boot->name);
 	free(boot->cmdline);
 	free(boot->system);
+	free(boot->device_trees);
 	image_done(&boot->kernel);
 	image_done(&boot->initrd);
 	catalog_done(&boot->catalog);

@@ -53,10 +53,11 @@ struct issue {
 };
 
 struct boot {
-	char *name;      /* file name of the toplevel */
-	char *cmdline;   /* the kernel's */
-	char *system;    /* what it runs on: "x86_64-linux", or NULL */
-	uint64_t memory; /* ROOT_RAM: what a machine with a BIOS needs at least, bytes */
+	char *name;         /* file name of the toplevel */
+	char *cmdline;      /* the kernel's */
+	char *system;       /* what it runs on: "x86_64-linux", or NULL */
+	uint64_t memory;    /* ROOT_RAM: what a machine with a BIOS needs at least, bytes */
+	char *device_trees; /* the folder of dtb files that its firmware may want, or NULL */
 	struct image kernel, initrd;
 	char kernel_etag[72], initrd_etag[72];
 	/* ROOT_NET: */

@@ -13,7 +13,7 @@
  * How this client reaches us: as it just did. Only what can stand in a URL and in a kernel command
  * line is taken; whoever sends another name than ours fools itself alone.
  */
-static char *client_url(const struct origin *o, const struct http_exchange *x, struct err *err)
+char *script_client_url(const struct origin *o, const struct http_exchange *x, struct err *err)
 {
 	static const char allowed[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
@@ -28,7 +28,7 @@ static int put_net_script(struct origin *o, struct http_exchange *x, struct scri
 	struct buf *out, struct err *err)
 {
 	char address[NODE_ADDRESS_TEXT_SIZE], peer[NODE_ADDRESS_TEXT_SIZE + 8];
-	AUTO_FREE char *url = client_url(o, x, err);
+	AUTO_FREE char *url = script_client_url(o, x, err);
 	if (url == NULL)
 		return -1;
 	const char *site = o->options.boot->node.site;

@@ -3,7 +3,8 @@
  * dnsmasq's configuration as text. The facts behind it:
  *
  *   - Option 93 is the client's architecture (RFC 4578): 0 BIOS, 7 and 9 EFI x86-64 (the RFC's text
- *     had the two swapped, so both are met).
+ *     had the two swapped, so both are met), 21 and 22 U-Boot on 32 and 64-bit ARM (old ones said
+ *     256). U-Boot takes no boot server from a proxy.
  *   - iPXE sends option 175; the byte 19 in it says that this iPXE speaks HTTP. One that does not
  *     (some ROMs) gets the packaged one by TFTP, like firmware.
  *   - As a proxy, BIOS ROMs take the file from the offer at once, which dnsmasq arranges (option
@@ -121,6 +122,9 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 		    "dhcp-match=set:bios,option:client-arch,0\n"
 		    "dhcp-match=set:efi,option:client-arch,7\n"
 		    "dhcp-match=set:efi,option:client-arch,9\n"
+		    "dhcp-match=set:uboot,option:client-arch,21\n"
+		    "dhcp-match=set:uboot,option:client-arch,22\n"
+		    "dhcp-match=set:uboot,option:client-arch,256\n"
 		    "dhcp-boot=tag:ipxe-http,%s,,%s\n"
 		    "dhcp-boot=tag:!ipxe-http,tag:bios,%s,,%s\n",
 		    config->script_url, self, config->bios_file, self) < 0)
@@ -130,8 +134,10 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 			"pxe-service=tag:!ipxe-http,7,\"snowboot\",%s\n"
 			"pxe-service=tag:!ipxe-http,9,\"snowboot\",%s\n",
 			config->efi_file, config->efi_file);
-	return buf_printf(
-		out, err, "dhcp-boot=tag:!ipxe-http,tag:efi,%s,,%s\n", config->efi_file, self);
+	return buf_printf(out, err,
+		"dhcp-boot=tag:!ipxe-http,tag:efi,%s,,%s\n"
+		"dhcp-boot=tag:uboot,boot.scr.uimg,,%s\n",
+		config->efi_file, self, self);
 }
 
 static bool has_file(const char *dir, const char *name)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What boot loaders fetch by TFTP: iPXE's programs out of their folder, and kernel and initrd under
- * the names that HTTP has for them. A request for a boot that is still being made waits, as it does
- * by HTTP; the client asks again in the meantime, and is one request all the same.
+ * What boot loaders fetch by TFTP: iPXE's programs out of their folder, kernel and initrd under the
+ * names that HTTP has for them, and what those need that read extlinux.conf. A request for a boot
+ * that is still being made waits, as it does by HTTP; the client asks again in the meantime, and is
+ * one request all the same.
  */
 #include "base/fd.h"
 #include "base/path.h"
@@ -14,13 +15,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define TREES "/dtbs/" /* behind a system's name */
+
 struct loading {
 	TAILQ_ENTRY(loading) entry;
 	struct tftp_exchange *exchange;
-	const char *step;    /* what it is called in journal and timeline */
-	enum boot_file file; /* of the boot that it waits for or gets */
-	char *toplevel;      /* waits for this boot; NULL: does not */
-	char system[256];    /* file name of the toplevel, or "" */
+	const char *step; /* what it is called in journal and timeline */
+	/* Answers when the boot is made. */
+	void (*give)(struct loading *l, struct boot *boot);
+	struct origin *origin;
+	struct extlinux_who who; /* of give_config() */
+	char *toplevel;          /* waits for this boot; NULL: does not */
+	char system[256];        /* file name of the toplevel, or "" */
 };
 
 struct file_body {
@@ -78,6 +84,37 @@ static void loading_free(struct origin *o, struct loading *l)
 	free(l);
 }
 
+static void refuse_missing(struct tftp_exchange *x)
+{
+	tftp_exchange_refuse(x, TFTP_CODE_NOT_FOUND, "there is no such file");
+}
+
+/* Answers with a body, or with why there is none. */
+static void reply(struct tftp_exchange *x, struct http_body *body, const struct err *err)
+{
+	if (body != NULL)
+		tftp_exchange_reply(x, body);
+	else
+		tftp_exchange_refuse(x, TFTP_CODE_OTHER, "%s", err->msg);
+}
+
+static void reply_text(struct tftp_exchange *x, const struct buf *text)
+{
+	struct err err = ERR_INIT;
+	reply(x, http_body_copy(text->data, text->len, NULL, &err), &err);
+}
+
+/* The script that U-Boot's default boot command asks for (boot_script_dhcp in its environment). */
+static void load_script(struct tftp_exchange *x)
+{
+	struct err err = ERR_INIT;
+	AUTO_BUF script = {0};
+	if (extlinux_put_script(&script, &err) < 0)
+		reply(x, NULL, &err);
+	else
+		reply_text(x, &script);
+}
+
 /* A file of the folder; as in lower case if there is none so, since some ROMs know capitals only.
  */
 static void load_file(struct origin *o, struct tftp_exchange *x)
@@ -97,45 +134,127 @@ static void load_file(struct origin *o, struct tftp_exchange *x)
 	}
 	if (body != NULL)
 		tftp_exchange_reply(x, body);
+	else if (strcmp(path_basename(tftp_exchange_path(x)), "boot.scr.uimg") == 0)
+		load_script(x);
 	else if (err_clean(&err) || err.kind == ERR_NOT_FOUND)
-		tftp_exchange_refuse(x, TFTP_CODE_NOT_FOUND, "there is no such file");
+		refuse_missing(x);
 	else
 		tftp_exchange_refuse(x, TFTP_CODE_ACCESS, "%s", err.msg);
 }
 
-static void load_boot(struct loading *l, struct boot *boot)
+static void give_kernel(struct loading *l, struct boot *boot)
 {
 	struct err err = ERR_INIT;
-	struct http_body *body = l->file == BOOT_KERNEL ? boot_kernel_body(boot, &err)
-							: boot_initrd_body(boot, &err);
+	reply(l->exchange, boot_kernel_body(boot, &err), &err);
+}
+
+static void give_initrd(struct loading *l, struct boot *boot)
+{
+	struct err err = ERR_INIT;
+	reply(l->exchange, boot_initrd_body(boot, &err), &err);
+}
+
+/* A file of the system's device trees; boards ask for several names. */
+static void give_device_tree(struct loading *l, struct boot *boot)
+{
+	struct err err = ERR_INIT;
+	const char *name = strstr(tftp_exchange_path(l->exchange), TREES) + strlen(TREES);
+	AUTO_FREE char *path = boot->device_trees == NULL
+		? NULL
+		: path_printf(&err, "%s/%s", boot->device_trees, name);
+	struct http_body *body = path != NULL ? file_body(path, &err) : NULL;
 	if (body != NULL)
 		tftp_exchange_reply(l->exchange, body);
 	else
-		tftp_exchange_refuse(l->exchange, TFTP_CODE_OTHER, "%s", err.msg);
+		refuse_missing(l->exchange);
 }
 
-/* Kernel or initrd of a system. */
-static void find_boot(struct origin *o, struct loading *l, const struct route *route)
+/*
+ * How this client reaches our HTTP: at the address that it asked by TFTP, when HTTP listens on all
+ * of them.
+ */
+static char *http_url(const struct origin *o, const struct tftp_exchange *x, struct err *err)
 {
-	struct version *v = systems_find(o->systems, route->name, route->name_len);
-	l->file = route->file;
-	l->step = boot_file_step(route->file);
-	if (v == NULL || route->file == BOOT_SCRIPT) {
-		tftp_exchange_refuse(l->exchange, TFTP_CODE_NOT_FOUND, "there is no such file");
+	const char *own = tftp_exchange_own(x), *port = strrchr(o->url, ':');
+	bool any = strncmp(o->url, "http://0.0.0.0:", 15) == 0 ||
+		strncmp(o->url, "http://[::]:", 12) == 0;
+	if (!any)
+		return path_printf(err, "%s", o->url);
+	return strchr(own, ':') != NULL ? path_printf(err, "http://[%s]%s", own, port)
+					: path_printf(err, "http://%s%s", own, port);
+}
+
+/* Asked anew when a boot was made: the rules may say something else by then. */
+static void give_config(struct loading *l, struct boot *boot)
+{
+	(void)boot;
+	struct err err = ERR_INIT;
+	AUTO_BUF text = {0};
+	AUTO_FREE char *toplevel = NULL;
+	AUTO_FREE char *url = http_url(l->origin, l->exchange, &err);
+	const struct pxelinux_question q = {
+		.who = l->who, .client = tftp_exchange_peer(l->exchange), .url = url};
+	int ready = url == NULL ? -1 : pxelinux_answer(l->origin, &q, &text, &toplevel, &err);
+	if (ready < 0) {
+		tftp_exchange_refuse(l->exchange,
+			err.kind == ERR_NOT_FOUND ? TFTP_CODE_NOT_FOUND : TFTP_CODE_OTHER, "%s",
+			err.msg);
 		return;
 	}
+	snprintf(l->system, sizeof(l->system), "%s", path_basename(toplevel));
+	if (ready == 1)
+		reply_text(l->exchange, &text);
+	else
+		l->toplevel = TAKE_PTR(toplevel);
+}
+
+/* Gives what it asks for out of a boot, or lets it wait until that is made. */
+static void load_of(struct loading *l, const struct version *v)
+{
 	snprintf(l->system, sizeof(l->system), "%s", path_basename(v->toplevel));
 	if (v->boot != NULL) {
-		load_boot(l, v->boot);
+		l->give(l, v->boot);
 		return;
 	}
 	if (!err_clean(&v->failure)) {
-		tftp_exchange_refuse(l->exchange, TFTP_CODE_OTHER, "%s", v->failure.msg);
+		reply(l->exchange, NULL, &v->failure);
 		return;
 	}
 	l->toplevel = strdup(v->toplevel);
 	if (l->toplevel == NULL)
 		tftp_exchange_refuse(l->exchange, TFTP_CODE_OTHER, "out of memory");
+}
+
+/* What is below /boot/NAME/: false when it is nothing of a system. */
+static bool load_boot(struct loading *l, const char *path)
+{
+	struct systems *systems = l->origin->systems;
+	struct route route = route_parse(path);
+	const char *trees = strstr(path, TREES);
+	const struct version *v = NULL;
+	if (route.kind == ROUTE_BOOT && route.file != BOOT_SCRIPT) {
+		v = systems_find(systems, route.name, route.name_len);
+		l->give = route.file == BOOT_KERNEL ? give_kernel : give_initrd;
+		l->step = boot_file_step(route.file);
+	} else if (strncmp(path, "/boot/", 6) == 0 && trees != NULL && trees > path + 6) {
+		v = systems_find(systems, path + 6, (size_t)(trees - path) - 6);
+		l->give = give_device_tree;
+		l->step = "device tree";
+	}
+	if (v != NULL)
+		load_of(l, v);
+	return v != NULL;
+}
+
+static void load_config(struct loading *l, const char *name)
+{
+	if (!extlinux_name_read(name, strlen(name), &l->who)) {
+		refuse_missing(l->exchange);
+		return;
+	}
+	l->step = boot_file_step(BOOT_SCRIPT);
+	l->give = give_config;
+	give_config(l, NULL);
 }
 
 void origin_load(struct tftp_exchange *x, void *data)
@@ -146,16 +265,15 @@ void origin_load(struct tftp_exchange *x, void *data)
 		tftp_exchange_refuse(x, TFTP_CODE_OTHER, "out of memory");
 		return;
 	}
-	l->exchange = x;
-	l->step = "tftp";
+	*l = (struct loading){.origin = o, .exchange = x, .step = "tftp"};
 	tftp_exchange_set_tag(x, l);
 	TAILQ_INSERT_TAIL(&o->loadings, l, entry);
 	char path[TFTP_NAME_MAX + 2];
 	snprintf(path, sizeof(path), "/%s", tftp_exchange_path(x));
-	struct route route = route_parse(path);
-	if (route.kind == ROUTE_BOOT)
-		find_boot(o, l, &route);
-	else
+	const char *name = extlinux_path_name(path);
+	if (name != NULL)
+		load_config(l, name);
+	else if (!load_boot(l, path))
 		load_file(o, x);
 }
 
@@ -168,10 +286,9 @@ void loader_made(
 		if (l->toplevel != NULL && strcmp(l->toplevel, toplevel) == 0) {
 			free(TAKE_PTR(l->toplevel));
 			if (boot != NULL)
-				load_boot(l, boot);
+				l->give(l, boot);
 			else
-				tftp_exchange_refuse(
-					l->exchange, TFTP_CODE_OTHER, "%s", failure->msg);
+				reply(l->exchange, NULL, failure);
 		}
 		l = next;
 	}

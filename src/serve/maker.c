@@ -219,6 +219,17 @@ static int make_net(struct boot_maker *maker, const struct ingredients *in, bool
 		boot, &netroot.id, netroot.kernel, netroot.kernel_size, &netroot.initramfs, err);
 }
 
+/* dtbs/ of a system that has hardware.deviceTree: a link to a store path that its closure has. */
+static int find_device_trees(struct boot_maker *maker, struct boot *boot, struct err *err)
+{
+	AUTO_FREE char *path =
+		path_printf(err, "%s/%s/dtbs", store_real_dir(maker->store), boot->name);
+	if (path == NULL)
+		return -1;
+	boot->device_trees = realpath(path, NULL);
+	return 0;
+}
+
 int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
 	struct progress *progress, struct boot **ret, struct err *err)
 {
@@ -234,6 +245,8 @@ int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
 	int r = -1;
 	if (boot->name == NULL || boot->system == NULL)
 		err_oom(err);
+	else if (find_device_trees(maker, boot, err) < 0)
+		r = -1;
 	else if (maker->options.root == ROOT_RAM)
 		r = make_ram(maker, &in, progress, boot, err);
 	else

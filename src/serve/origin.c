@@ -150,6 +150,8 @@ static void on_made(const char *toplevel, struct boot *boot, const struct err *f
 			free(TAKE_PTR(r->toplevel));
 			if (choice_is_asked(o, &route))
 				choice_made(o, r->exchange, failure);
+			else if (boot != NULL && route.kind == ROUTE_EXTLINUX)
+				pxelinux_reply(o, r->exchange, &route);
 			else if (boot != NULL)
 				reply_boot(o, r->exchange, boot, &route);
 			else
@@ -264,6 +266,9 @@ void origin_handle(struct http_exchange *x, void *data)
 	case ROUTE_MANIFEST:
 		handle_boot(o, x, &route);
 		return;
+	case ROUTE_EXTLINUX:
+		pxelinux_reply(o, x, &route);
+		return;
 	case ROUTE_OBJECT:
 		handle_object(o, x, &route);
 		return;
@@ -352,20 +357,21 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 	/* Objects are too many, and whoever watches is no client: metrics count them. */
 	bool loud = route.kind == ROUTE_BOOT || route.kind == ROUTE_MANIFEST ||
 		route.kind == ROUTE_NONE || route.kind == ROUTE_INDEX ||
-		route.kind == ROUTE_DISPATCH;
+		route.kind == ROUTE_DISPATCH || route.kind == ROUTE_EXTLINUX;
 	if (!loud)
 		return;
 	/* What it said itself holds behind a router, too. */
 	step.mac = mac[0] != '\0' || journal_find_mac(step.client, mac) ? mac : NULL;
 	if (route.kind == ROUTE_MANIFEST)
 		step.step = "manifest";
-	if (route.kind != ROUTE_BOOT) {
+	bool config = route.kind == ROUTE_EXTLINUX;
+	if (route.kind != ROUTE_BOOT && !config) {
 		origin_step(o, &step);
 		return;
 	}
-	step.step = boot_file_step(route.file);
+	step.step = boot_file_step(config ? BOOT_SCRIPT : route.file);
 	origin_saw(o, &step, true);
-	const struct version *v = choice_is_asked(o, &route)
+	const struct version *v = config || choice_is_asked(o, &route)
 		? NULL
 		: systems_find(o->systems, route.name, route.name_len);
 	struct machine *m = machines_find(&o->machines, step.client, strlen(step.client));

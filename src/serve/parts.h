@@ -7,6 +7,7 @@
 #include "rules/assignment.h"
 #include "serve/client.h"
 #include "serve/events.h"
+#include "serve/extlinux.h"
 #include "serve/hub.h"
 #include "serve/machines.h"
 #include "serve/origin.h"
@@ -100,6 +101,9 @@ void explain_reply(struct origin *origin, struct http_exchange *exchange);
 /* The boot's command line with what is added to it; `client` may be NULL; NULL with ERR_USAGE. */
 char *script_cmdline(
 	const struct boot *boot, const struct client *client, const char *params, struct err *err);
+/* How this client reaches us: as it just did. NULL with ERR_NOMEM. */
+char *script_client_url(
+	const struct origin *origin, const struct http_exchange *exchange, struct err *err);
 /* Answers with the boot's script for this client. */
 void script_reply(struct origin *origin, struct http_exchange *exchange, const struct boot *boot,
 	const char *params);
@@ -112,6 +116,23 @@ void origin_reply_fresh(struct http_exchange *exchange, const struct buf *text, 
 
 /* report.c: answers ROUTE_INDEX, ROUTE_STATUS, ROUTE_MACHINES and ROUTE_METRICS. */
 void report_reply(struct origin *origin, struct http_exchange *exchange, const struct route *route);
+
+/* pxelinux.c: extlinux.conf by HTTP and TFTP. */
+
+struct pxelinux_question {
+	struct extlinux_who who;
+	const char *client; /* its address */
+	const char *url;    /* how it reaches our HTTP */
+};
+/*
+ * What that machine gets now: 1 and its text in `out`, or 0: its boot is being made. *ret_toplevel,
+ * which the caller owns, is what it boots. ERR_NOT_FOUND when there is nothing for it.
+ */
+int pxelinux_answer(struct origin *origin, const struct pxelinux_question *question,
+	struct buf *out, char **ret_toplevel, struct err *err);
+/* Answers ROUTE_EXTLINUX, or lets it wait. */
+void pxelinux_reply(
+	struct origin *origin, struct http_exchange *exchange, const struct route *route);
 
 /* loader.c: who waits for this boot gets it, or hears why not. */
 void loader_made(

@@ -90,6 +90,8 @@ struct route route_parse(const char *path)
 		return parse_named(ROUTE_MANIFEST, rest);
 	if ((rest = after(path, "/v1/machines/")) != NULL)
 		return parse_named(ROUTE_MACHINES, rest);
+	if ((rest = after(path, "/pxelinux.cfg/")) != NULL)
+		return parse_named(ROUTE_EXTLINUX, rest);
 	struct route route = {.kind = ROUTE_PROFILE};
 	if ((rest = after(path, "/v1/profiles/")) != NULL &&
 		digest_from_hex(rest, strlen(rest), &route.digest))

@@ -23,6 +23,7 @@ enum route_kind {
 	ROUTE_DISPATCH, /* /dispatch/REST: serve/dispatch_name.h reads it */
 	ROUTE_UP,       /* /v1/up */
 	ROUTE_EXPLAIN,  /* /v1/explain */
+	ROUTE_EXTLINUX, /* /pxelinux.cfg/NAME: serve/extlinux.h reads it */
 	ROUTE_METRICS,  /* /metrics */
 };
 
@@ -30,9 +31,9 @@ enum boot_file { BOOT_SCRIPT, BOOT_KERNEL, BOOT_INITRD, BOOT_FILES };
 
 struct route {
 	enum route_kind kind;
-	enum boot_file file;  /* ROUTE_BOOT */
-	const char *name;     /* ROUTE_BOOT, _MANIFEST, _MACHINES, _DISPATCH: within the path */
-	size_t name_len;      /* 0: none (ROUTE_MACHINES) */
+	enum boot_file file; /* ROUTE_BOOT */
+	const char *name; /* ROUTE_BOOT, _MANIFEST, _MACHINES, _DISPATCH, _EXTLINUX: in the path */
+	size_t name_len;  /* 0: none (ROUTE_MACHINES) */
 	struct digest digest; /* ROUTE_OBJECT, ROUTE_PROFILE */
 };
 

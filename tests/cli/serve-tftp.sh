@@ -137,6 +137,34 @@ machine=$(curl -fsS "$url/v1/machines/127.0.0.1")
 check_equal "system" "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["system"])' <<<"$machine")" "$name"
 curl -fsS "$url/metrics" | grep -Eq '^snowboot_origin_tftp_sent_bytes_total [0-9]{9,}$' || fail "no bytes in the metrics"
 
+### extlinux.conf, by every name that leads to it, by TFTP and by HTTP.
+cmdline=$(curl -fsS "$url/boot/default/netboot.ipxe" | sed -n "s/^kernel .* initrd=initrd \(.*\) snowboot.origin=.*/\1/p")
+[[ " $cmdline " == *" init=$system/init "* ]] || fail "command line: $cmdline"
+config="DEFAULT snowboot
+PROMPT 0
+LABEL snowboot
+	MENU LABEL $name
+	LINUX /boot/$name/bzImage
+	INITRD /boot/$name/initrd
+	APPEND $cmdline snowboot.origin=$url
+	IPAPPEND 2"
+for path in 01-52-54-00-5b-00-02 01-52-54-00-5B-00-02 4c4c4544-0042-3510-8052-b4c04f564433 0A370009 default-x86 default; do
+	tftp_get busybox tftp -g -l got -r "pxelinux.cfg/$path" 127.0.0.1 "$port" 2>/dev/null
+	check_equal "$path by TFTP" "$(cat "$tmp/got/got")" "$config"
+	check_equal "$path by HTTP" "$(curl -fsS "$url/pxelinux.cfg/$path")" "$config"
+done
+tftp_get busybox tftp -g -l got -r /some/folder/pxelinux.cfg/default 127.0.0.1 "$port" 2>/dev/null
+check_equal "in a folder" "$(cat "$tmp/got/got")" "$config"
+for path in default-arm64 default-arm-rk3399 0A37000 0 nonsense; do
+	words="there is no such file"
+	[[ $path != default-* ]] || words="there is no system for aarch64 here"
+	refused "$words" busybox tftp -g -l x -r "pxelinux.cfg/$path" 127.0.0.1 "$port"
+	check_equal "status of $path" "$(curl -s -o /dev/null -w '%{http_code}' "$url/pxelinux.cfg/$path")" 404
+done
+refused "there is no such file" busybox tftp -g -l x -r "boot/$name/dtbs/arm,juno.dtb" 127.0.0.1 "$port"
+tftp_get busybox tftp -g -r boot.scr.uimg 127.0.0.1 "$port" 2>/dev/null
+grep -aFq 'if pxe get; then pxe boot; fi' "$tmp/got/boot.scr.uimg" || fail "boot.scr.uimg has no script"
+
 ### A flood: places, descriptors and memory stay bounded, and whoever is honest is served.
 before=$(awk '/^VmRSS/ { print $2 }' "/proc/$server/status")
 python3 "$here/tftp_client.py" "$port" flood 3000
@@ -160,7 +188,9 @@ wait "$last"
 same f40000000
 
 ### Without iPXE's folder there are kernels and initrds all the same; the uplink's limit is TFTP's, too.
-start paced --uplink 4MB "$system"
+mkdir "$tmp/machines"
+printf '{"system": "%s", "kernel-params": ["its=own"]}\n' "$system" >"$tmp/machines/52:54:00:5b:00:07.json"
+start paced --uplink 4MB --machines "$tmp/machines" "$system"
 port=$(sed -n "s|^TFTP at UDP port \([0-9]*\).*|\1|p" "$tmp/paced.err")
 began=$(date +%s%N)
 # The boot is still being made: the request waits.
@@ -169,4 +199,9 @@ cmp "$system/kernel" "$tmp/got/kernel"
 took=$((($(date +%s%N) - began) / 1000000))
 at_least=$(($(stat -c %s "$system/kernel") / 4400))
 [ "$took" -ge "$at_least" ] || fail "the kernel took $took ms, not at least $at_least"
+# The rules of the machines' directory count here, too.
+tftp_get busybox tftp -g -l got -r pxelinux.cfg/01-52-54-00-5b-00-07 127.0.0.1 "$port" 2>/dev/null
+grep -Eq '^	APPEND .* its=own snowboot\.origin=' "$tmp/got/got" || fail "not by its entry: $(cat "$tmp/got/got")"
+tftp_get busybox tftp -g -l got -r pxelinux.cfg/01-52-54-00-5b-00-08 127.0.0.1 "$port" 2>/dev/null
+if grep -q its=own "$tmp/got/got"; then fail "by another's entry: $(cat "$tmp/got/got")"; fi
 stop "$server"

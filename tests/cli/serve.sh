@@ -227,7 +227,7 @@ ip -4 -n "${ns}c" addr flush dev v1
 
 start full "${in_server[@]}" -- --root ram --dhcp full --interface v0 "$system"
 wait_line "$tmp/full.err" "^DHCP on 'v0', TFTP from '/usr/lib/ipxe'\$"
-for pair in bios:undionly.kpxe efi:snponly.efi efi-9:snponly.efi "ipxe:$script" "ipxe-efi:$script"; do
+for pair in bios:undionly.kpxe efi:snponly.efi efi-9:snponly.efi "ipxe:$script" "ipxe-efi:$script" uboot:boot.scr.uimg; do
 	ask "${pair%%:*}"
 	check_stdout '^yiaddr 10\.55\.0\.[0-9]+$'
 	check_stdout '^siaddr 10\.55\.0\.1$'

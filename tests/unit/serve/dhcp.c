@@ -81,6 +81,9 @@ static void assert_config(enum dhcp_mode mode, const char *want)
 	"dhcp-match=set:bios,option:client-arch,0\n" \
 	"dhcp-match=set:efi,option:client-arch,7\n" \
 	"dhcp-match=set:efi,option:client-arch,9\n" \
+	"dhcp-match=set:uboot,option:client-arch,21\n" \
+	"dhcp-match=set:uboot,option:client-arch,22\n" \
+	"dhcp-match=set:uboot,option:client-arch,256\n" \
 	"dhcp-boot=tag:ipxe-http,http://10.55.0.1:8080/boot/default/netboot.ipxe,,10.55.0.1\n" \
 	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n"
 
@@ -101,7 +104,8 @@ static void full(void **state)
 		      "dhcp-authoritative\n"
 		      "dhcp-option=option:router\n"
 		      "dhcp-option-force=tag:ipxe,encap:175,176,1b\n" MATCHES
-		      "dhcp-boot=tag:!ipxe-http,tag:efi,snponly.efi,,10.55.0.1\n");
+		      "dhcp-boot=tag:!ipxe-http,tag:efi,snponly.efi,,10.55.0.1\n"
+		      "dhcp-boot=tag:uboot,boot.scr.uimg,,10.55.0.1\n");
 }
 
 /* Names from outside stay values: they begin no other list item, comment or line. */
