@@ -67,13 +67,15 @@ bool machine_mac_valid(const char *mac)
 
 static int check(const struct machine *m, struct err *err)
 {
+	static const char *const kinds[] = {[FIRMWARE_BIOS] = "a BIOS machine",
+		[FIRMWARE_UEFI] = "UEFI",
+		[FIRMWARE_UBOOT] = "U-Boot"};
 	if (m->accel == ACCEL_AUTO)
 		return err_raise(err, ERR_BUG, "the accelerator of a machine is not decided");
 	uint64_t min = m->firmware == FIRMWARE_UEFI ? MIN_UEFI_MEMORY_MIB : MIN_MEMORY_MIB;
 	if (m->memory_mib != 0 && m->memory_mib < min)
 		return err_raise(err, ERR_USAGE, "%llu MiB of memory are too few for %s (min %llu)",
-			(unsigned long long)m->memory_mib,
-			m->firmware == FIRMWARE_UEFI ? "UEFI" : "a BIOS machine",
+			(unsigned long long)m->memory_mib, kinds[m->firmware],
 			(unsigned long long)min);
 	for (const struct machine_nic *n = m->nics; n != m->nics + MACHINE_MAX_NICS; n++) {
 		if (n->mac != NULL && !machine_mac_valid(n->mac))
@@ -95,14 +97,16 @@ static int put_base(const struct machine *m, struct strvec *argv, struct err *er
 	AUTO_FREE char *cpus = path_printf(err, "%u", m->cpus != 0 ? m->cpus : DEFAULT_CPUS);
 	if (memory == NULL || cpus == NULL)
 		return -1;
+	bool arm = m->firmware == FIRMWARE_UBOOT;
+	const char *qemu = arm ? "qemu-system-aarch64" : "qemu-system-x86_64";
 	/*
 	 * graphics=off is what makes SeaBIOS, and with it iPXE, use the serial line. The i440FX
 	 * machine, since the BIOS of q35 takes twice as long to look at its PCIe ports.
 	 */
 	const char *cpu = m->cpu != NULL ? m->cpu : m->accel == ACCEL_KVM ? "host" : "max";
-	if (put(argv, err, m->qemu != NULL ? m->qemu : "qemu-system-x86_64", "-name",
+	if (put(argv, err, m->qemu != NULL ? m->qemu : qemu, "-name",
 		    m->name != NULL ? m->name : "snowboot", "-no-user-config", "-nodefaults",
-		    "-display", "none", "-machine", "pc,graphics=off", "-accel",
+		    "-display", "none", "-machine", arm ? "virt" : "pc,graphics=off", "-accel",
 		    accel_argument(m->accel), "-cpu", cpu, "-m", memory, "-smp", cpus, NULL) < 0)
 		return -1;
 	return m->no_reboot ? put(argv, err, "-no-reboot", NULL) : 0;
@@ -112,6 +116,11 @@ static int put_firmware(const struct machine *m, struct strvec *argv, struct err
 {
 	if (m->firmware == FIRMWARE_BIOS)
 		return 0;
+	if (m->firmware == FIRMWARE_UBOOT) {
+		AUTO_FREE char *bios = path_printf(err, "%s/u-boot.bin",
+			m->firmware_dir != NULL ? m->firmware_dir : "/usr/lib/u-boot/qemu_arm64");
+		return bios == NULL ? -1 : put(argv, err, "-bios", bios, NULL);
+	}
 	const char *dir = m->firmware_dir != NULL ? m->firmware_dir : "/usr/share/OVMF";
 	AUTO_BUF text = {0};
 	AUTO_FREE char *code = path_printf(err, "%s/OVMF_CODE_4M.fd", dir);

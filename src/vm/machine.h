@@ -18,8 +18,9 @@
 #define MACHINE_MAX_DRIVES 8
 
 enum firmware_kind {
-	FIRMWARE_BIOS, /* SeaBIOS, with its text on the serial console */
-	FIRMWARE_UEFI, /* OVMF without Secure Boot, variables thrown away */
+	FIRMWARE_BIOS,  /* SeaBIOS, with its text on the serial console */
+	FIRMWARE_UEFI,  /* OVMF without Secure Boot, variables thrown away */
+	FIRMWARE_UBOOT, /* U-Boot on a 64-bit ARM machine, QEMU's "virt" */
 };
 
 enum nic_kind {
@@ -61,14 +62,15 @@ struct machine_drive {
 };
 
 struct machine {
-	const char *qemu;      /* NULL: "qemu-system-x86_64" */
+	const char *qemu;      /* NULL: "qemu-system-x86_64", or -aarch64 with U-Boot */
 	const char *name;      /* for the process list; NULL: "snowboot" */
 	enum accel_kind accel; /* ACCEL_AUTO: decided by vm_start() */
 	const char *cpu;       /* QEMU's -cpu; NULL: what suits the accelerator */
 	uint64_t memory_mib;   /* 0: 1024 */
 	unsigned cpus;         /* 0: 2 */
 	enum firmware_kind firmware;
-	const char *firmware_dir; /* where OVMF_CODE_4M.fd is; NULL: "/usr/share/OVMF" */
+	const char *firmware_dir; /* where OVMF_CODE_4M.fd is; NULL: "/usr/share/OVMF"; or where
+				     U-Boot's u-boot.bin is; NULL: "/usr/lib/u-boot/qemu_arm64" */
 	/* Boots this kernel directly when not NULL; firmware still runs. */
 	const char *kernel, *initrd, *append;
 	struct machine_nic nics[MACHINE_MAX_NICS];

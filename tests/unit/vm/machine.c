@@ -121,6 +121,20 @@ static void drives(void **state)
 		"-device usb-storage,drive=drive1,serial=stick");
 }
 
+static void arm_with_uboot(void **state)
+{
+	(void)state;
+	struct machine m = {.accel = ACCEL_TCG,
+		.cpu = "cortex-a57",
+		.firmware = FIRMWARE_UBOOT,
+		.nics = {{.kind = NIC_TAP, .tap_fd = 7, .rom = NIC_ROM_NONE}}};
+	check(&m,
+		"qemu-system-aarch64 -name snowboot -no-user-config -nodefaults -display none "
+		"-machine virt -accel tcg,thread=multi -cpu cortex-a57 -m 1024M -smp 2 "
+		"-bios /usr/lib/u-boot/qemu_arm64/u-boot.bin -netdev tap,id=net0,fd=7 "
+		"-device virtio-net-pci,netdev=net0,romfile=");
+}
+
 static void impossible(void **state)
 {
 	(void)state;
@@ -167,6 +181,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(uefi_by_its_own_pxe_stack),
 		cmocka_unit_test(every_kind_of_card),
 		cmocka_unit_test(drives),
+		cmocka_unit_test(arm_with_uboot),
 		cmocka_unit_test(impossible),
 		cmocka_unit_test(mac_addresses),
 	};
