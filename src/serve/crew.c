@@ -171,8 +171,6 @@ static void is_up(struct sailor *sailor)
 static void touched(struct origin *o, struct hub_node *node, const struct message *message)
 {
 	struct sailor *sailor = hub_node_user(node);
-	if (sailor != NULL && hub_now_us() - sailor->joined_us > TOUCHES_US)
-		is_up(sailor);
 	if (sailor == NULL || sailor->booted)
 		return;
 	const struct boot *boot = followed(o, node, sailor);
@@ -201,7 +199,7 @@ static void beat(struct origin *o, struct hub_node *node, const struct message *
 		tell(o, m, NULL, m->step);
 	if (other && up)
 		choice_came_up(o, m);
-	if (sailor != NULL && up)
+	if (sailor != NULL && (up || hub_now_us() - sailor->joined_us > TOUCHES_US))
 		is_up(sailor);
 }
 
