@@ -28,6 +28,7 @@ check_stderr '^snowboot: --key: neither a file nor a key: '
 
 # begin_node ARGUMENT…: starts one in the background; its output is in $tmp/node. wait_line PATTERN: until it says so.
 begin_node() {
+	: >"$tmp/node" # it is read before the program runs
 	"$snowboot" node "$@" >"$tmp/node" 2>&1 &
 	node=$!
 	run_at_exit "kill $node 2>/dev/null"
@@ -62,6 +63,7 @@ command -v nbdcopy >/dev/null || skip 'needs nbdcopy (libnbd-bin)'
 system=$(fixture scripted)
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
 mkdir -p "$tmp/serve" "$tmp/cache"
+: >"$tmp/server"
 "$snowboot" serve --dhcp off --listen 127.0.0.1:0 --state "$tmp/serve" "$system" >"$tmp/server" 2>&1 &
 server=$!
 run_at_exit "kill $server 2>/dev/null"

@@ -176,7 +176,8 @@ stop "$server"
 start boot --listen 127.0.0.1:0 --boot-from-peers "$system"
 get "$url/boot/default/netboot.ipxe" >"$tmp/script"
 if grep -q ' || kernel ' "$tmp/script"; then fail "a peer is named where there is none: $(cat "$tmp/script")"; fi
-node 1 --origin "$url" --name "$name" --boot-files
+# The profile names the whole image, which the first node read: with room for that, the boot files come behind it.
+node 1 --origin "$url" --name "$name" --boot-files --memory 600M
 ready 1
 get "$url/boot/default/netboot.ipxe" >"$tmp/script"
 peer=$(sed -n 's|^kernel --timeout 5000 \(http://[^/]*\)/boot/.* \|\| kernel /boot/.* \|\| goto failed$|\1|p' "$tmp/script")

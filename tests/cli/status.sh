@@ -56,7 +56,7 @@ import json, sys
 s = json.load(open(sys.argv[1]))
 assert (s["format"], s["role"]) == (1, "origin"), s
 assert s["systems"][0]["system"].endswith(sys.argv[2]) and s["systems"][0]["serial"] == 1, s["systems"]
-assert s["sent"] == {"boot_files": int(sys.argv[3]), "manifests": 0, "objects": 0, "chunks": 0}, s["sent"]
+assert s["sent"] == {"boot_files": int(sys.argv[3]), "manifests": 0, "objects": 0, "chunks": 0, "tftp": 0}, s["sent"]
 assert [m["address"] for m in s["machines"]] == ["127.0.0.1"], s["machines"]
 m = s["machines"][0]
 assert (m["step"], m["system"], m["linked"], m["boots"]) == ("initrd", sys.argv[2], False, 1), m
