@@ -286,3 +286,28 @@ void lab_step(struct lab *lab, const char *fmt, ...)
 	va_end(ap);
 	lab->step_begun = now;
 }
+
+static int run_case(const char *program, const struct lab_case *test)
+{
+	struct err err = ERR_INIT;
+	AUTO_LAB lab = {.tap_fd = -1, .turn_fd = -1};
+	AUTO_FREE char *name = path_printf(&err, "%s-%s", program, test->name);
+	if (name == NULL || lab_open(&lab, name, &err) < 0 || test->run(&lab, &err) < 0) {
+		fprintf(stderr, "FAILED: %s\n", err.msg);
+		printf("logs are in %s\n", lab.dir != NULL ? lab.dir : "nowhere");
+		return 1;
+	}
+	return 0;
+}
+
+int lab_main(const char *program, const struct lab_case *cases, size_t len, int argc, char **argv)
+{
+	for (size_t i = 0; argc == 2 && i < len; i++)
+		if (strcmp(cases[i].name, argv[1]) == 0)
+			return run_case(program, &cases[i]);
+	fprintf(stderr, "usage: %s CASE, where CASE is one of:", program);
+	for (size_t i = 0; i < len; i++)
+		fprintf(stderr, " %s", cases[i].name);
+	fprintf(stderr, "\n");
+	return 2;
+}

@@ -33,6 +33,15 @@ struct lab {
 
 /* Makes the network. Skips the test where that cannot be: no right to, no tun device. */
 int lab_open(struct lab *lab, const char *name, struct err *err);
+
+/* A test program's cases, each in a lab of its own. */
+struct lab_case {
+	const char *name;
+	int (*run)(struct lab *lab, struct err *err);
+};
+/* Its main function: runs the case that argv names, in the lab "PROGRAM-CASE". Returns the exit
+ * status: 1 the case failed, 2 there is no such case. */
+int lab_main(const char *program, const struct lab_case *cases, size_t len, int argc, char **argv);
 void lab_done(struct lab *lab);
 #define AUTO_LAB AUTO(lab_done) struct lab
 

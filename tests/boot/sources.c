@@ -200,35 +200,12 @@ static int peers(struct lab *lab, struct err *err)
 	return 0;
 }
 
-static const struct sources_case {
-	const char *name;
-	int (*run)(struct lab *lab, struct err *err);
-} cases[] = {
+static const struct lab_case cases[] = {
 	{"published", published},
 	{"peers", peers},
 };
 
-static int run_case(const struct sources_case *test)
-{
-	struct err err = ERR_INIT;
-	AUTO_LAB lab = {.tap_fd = -1, .turn_fd = -1};
-	AUTO_FREE char *name = path_printf(&err, "sources-%s", test->name);
-	if (name == NULL || lab_open(&lab, name, &err) < 0 || test->run(&lab, &err) < 0) {
-		fprintf(stderr, "FAILED: %s\n", err.msg);
-		printf("logs are in %s\n", lab.dir != NULL ? lab.dir : "nowhere");
-		return 1;
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
-	for (size_t i = 0; argc == 2 && i < ARRAY_LEN(cases); i++)
-		if (strcmp(cases[i].name, argv[1]) == 0)
-			return run_case(&cases[i]);
-	fprintf(stderr, "usage: sources CASE, where CASE is one of:");
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		fprintf(stderr, " %s", cases[i].name);
-	fprintf(stderr, "\n");
-	return 2;
+	return lab_main("sources", cases, ARRAY_LEN(cases), argc, argv);
 }
