@@ -140,6 +140,17 @@ static inline size_t hear(struct fixture *f, int fd, uint8_t packet[2048])
 	return 0;
 }
 
+/* A new client, which asked and heard a first block of so many bytes, not acknowledged yet. */
+static inline int begin(struct fixture *f, const char *name, size_t len)
+{
+	char request[64] = "\0\1";
+	uint8_t packet[2048];
+	int fd = client(), n = snprintf(request + 2, sizeof(request) - 2, "%s%coctet", name, 0);
+	ask(f, fd, request, 2 + (size_t)n + 1);
+	assert_int_equal(hear(f, fd, packet), 4 + len);
+	return fd;
+}
+
 static inline void ack(int fd, unsigned number)
 {
 	const uint8_t packet[] = {0, 4, (uint8_t)(number >> 8), (uint8_t)number};

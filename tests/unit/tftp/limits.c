@@ -45,19 +45,13 @@ static void leavers(void **state)
 {
 	(void)state;
 	struct fixture *f = open_fixture();
-	uint8_t packet[2048];
-	int fd = client();
-	ASK(f, fd, "\0\1file\0octet");
-	assert_int_equal(hear(f, fd, packet), 516);
+	int fd = begin(f, "file", 512);
 	ack(fd, 1);
 	close(fd);
 	wait_done(f, 1);
 	assert_string_equal(f->failure, "the client left");
 	assert_int_equal(f->last.sent, 512);
-	fd = client();
-	ASK(f, fd, "\0\1small\0octet");
-	assert_int_equal(hear(f, fd, packet), 9);
-	close(fd);
+	close(begin(f, "small", 5));
 	wait_done(f, 2);
 	assert_string_equal(f->failure, "");
 	assert_int_equal(f->last.sent, 5);
@@ -70,9 +64,7 @@ static void repeats(void **state)
 	(void)state;
 	struct fixture *f = open_fixture();
 	uint8_t packet[2048];
-	int fd = client();
-	ASK(f, fd, "\0\1file\0octet");
-	assert_int_equal(hear(f, fd, packet), 516);
+	int fd = begin(f, "file", 512);
 	ack(fd, 1);
 	assert_int_equal(hear(f, fd, packet), 516);
 	assert_int_equal(packet[3], 2);
@@ -92,13 +84,9 @@ static void limits(void **state)
 	(void)state;
 	const struct tftp_limits few = {.transfers = 3, .per_client = 2, .wait_s = 10};
 	struct fixture *f = open_with(&few, 0);
-	uint8_t packet[2048];
 	int fds[3];
-	for (size_t i = 0; i < 3; i++) {
-		fds[i] = client();
-		ASK(f, fds[i], "\0\1file\0octet");
-		assert_int_equal(hear(f, fds[i], packet), 516);
-	}
+	for (size_t i = 0; i < 3; i++)
+		fds[i] = begin(f, "file", 512);
 	assert_int_equal(tftp_server_clients(f->server), 2);
 	assert_int_equal(f->done, 1);
 	assert_string_equal(f->failure, "the client began too many others");
@@ -113,9 +101,7 @@ static void all_places(void **state)
 	const struct tftp_limits one = {.transfers = 1, .per_client = 2, .wait_s = 10};
 	struct fixture *f = open_with(&one, 0);
 	uint8_t packet[2048];
-	int first = client(), second = client();
-	ASK(f, first, "\0\1file\0octet");
-	assert_int_equal(hear(f, first, packet), 516);
+	int first = begin(f, "file", 512), second = client();
 	ASK(f, second, "\0\1small\0octet");
 	for (int i = 0; i < 100; i++)
 		turn(f);
