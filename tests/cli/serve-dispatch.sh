@@ -16,8 +16,6 @@ export NIX_REMOTE=local NIX_CONFIG='build-users-group =
 sandbox = false
 substitute = false'
 
-get() { curl -fsS --max-time 280 "$@"; }
-code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
 # location URL…: the status and where it leads.
 location() { curl -s -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 60 "$@"; }
 

@@ -16,8 +16,6 @@ state=$tmp/state
 mkdir "$machines"
 
 serve_arguments=(--listen 127.0.0.1:0 --state "$state" --machines "$machines")
-get() { curl -fsS --max-time 280 "$@"; }
-code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
 # boots QUERY: the script that a machine which says this of itself gets.
 boots() { get "$url/boot/default/netboot.ipxe?$1"; }
 # check_boots QUERY NAME: it boots the system of that file name.

@@ -13,8 +13,6 @@ state=$tmp/state
 
 serve_arguments=(--listen 127.0.0.1:0)
 
-get() { curl -fsS --max-time 280 "$@"; }
-code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
 field() { sed -n "s/^$2 //p" <<<"$1"; }
 header() { tr -d '\r' | sed -n "s/^$1: //p"; }
 

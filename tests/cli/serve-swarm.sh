@@ -52,7 +52,6 @@ for at in range($2 << 20, $3 << 20, 128 << 10):
 # of NUMBER EXPRESSION: a number of a node's status. of_origin EXPRESSION: of the origin's.
 of() { "$snowboot" status --socket "$tmp/node.$1/node.sock" --json | python3 -c "import json, sys; s = json.load(sys.stdin); print($2)"; }
 of_origin() { "$snowboot" status "$url" --json | python3 -c "import json, sys; s = json.load(sys.stdin); print($1)"; }
-get() { curl -fsS --max-time 250 "$@"; }
 
 check_ok "$snowboot" build squashfs "$system" -o "$tmp/image"
 

@@ -13,15 +13,6 @@ for program in curl busybox tftp atftp; do
 	command -v "$program" >/dev/null || skip "needs $program"
 done
 
-# wait_line FILE PATTERN: at most 20 s.
-wait_line() {
-	for _ in $(seq 200); do
-		if grep -Eq -- "$2" "$1"; then return 0; fi
-		sleep 0.1
-	done
-	fail "no line '$2' in: $(cat "$1")"
-}
-
 ### What it refuses to start with.
 check_fails 2 "snowboot: --tftp needs --dhcp off" "$snowboot" serve --tftp 69 "$system"
 check_fails 2 "snowboot: --tftp takes a whole number from 0 to 65535, not '65536'" \

@@ -23,17 +23,7 @@ start() {
 	launch "$log" "${prefix[@]}" "$snowboot" serve "$@"
 }
 
-# wait_line FILE PATTERN: at most 20 s.
-wait_line() {
-	for _ in $(seq 200); do
-		if grep -Eq -- "$2" "$1"; then return 0; fi
-		sleep 0.1
-	done
-	fail "no line '$2' in: $(cat "$1")"
-}
-
 get() { curl -sS --max-time 300 "$@"; }
-code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
 
 ### What it refuses.
 check_fails 2 "snowboot: 'snowboot serve' needs SYSTEM... or --machines DIR

@@ -30,6 +30,10 @@ start() {
 	launch "$log" "$snowboot" serve --dhcp off "${serve_arguments[@]}" "$@"
 }
 
+# get ARGUMENTS…: curl of what must be there. code ARGUMENTS…: the status of an answer.
+get() { curl -fsS --max-time 280 "$@"; }
+code() { curl -s -o /dev/null -w '%{http_code}' --max-time 60 "$@" || true; }
+
 # stop PID: ends a program gracefully.
 stop() {
 	local status=0
@@ -42,6 +46,15 @@ stop() {
 wait_for() {
 	for _ in $(seq 200); do curl -sfo /dev/null "$1" && return; sleep 0.05; done
 	fail "'$1' does not answer"
+}
+
+# wait_line FILE PATTERN: at most 20 s.
+wait_line() {
+	for _ in $(seq 200); do
+		if grep -Eq -- "$2" "$1"; then return 0; fi
+		sleep 0.1
+	done
+	fail "no line '$2' in: $(cat "$1")"
 }
 
 # check_image ORIGIN SYSTEM: a node with no other origin, which trusts $tmp/state, reads the whole image, and it is the one that we
