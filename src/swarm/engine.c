@@ -172,7 +172,7 @@ static void received_part(struct engine_link *link, const struct message *messag
  * An inventory has one bit for all chunks of a bucket, so to miss is no lie. But so often in a row
  * says that it is worth nothing, and asking costs; the next one that is announced counts again.
  */
-static void engine_hollow(struct peer *peer, struct engine *engine)
+static void had_nothing(struct engine *engine, struct peer *peer)
 {
 	if (++peer->hollow < HOLLOW_MAX)
 		return;
@@ -191,7 +191,7 @@ static void received_answer(struct engine_link *link, const struct message *mess
 		return;
 	if (!ask && message->fail.reason == FAIL_NOT_HELD &&
 		(attempt->flags & (REQUEST_ONLY_HELD | REQUEST_NAMED)) == REQUEST_ONLY_HELD)
-		engine_hollow(link->peer, link->engine);
+		had_nothing(link->engine, link->peer);
 	if (ask)
 		engine_ask(attempt, message);
 	else
