@@ -104,3 +104,16 @@ bool test_kernel_died_early(const char *transcript)
 		fprintf(stderr, "the emulated kernel died before it started init, once more\n");
 	return died;
 }
+
+void test_each_path(const char *fixture, void (*each)(const char *path))
+{
+	char *paths = test_shell_output(
+		"nix-store -qR /var/lib/snowboot/fixtures/%s 2>/dev/null || true", fixture);
+	if (paths[0] == '\0')
+		test_skip(
+			"no fixtures under /var/lib/snowboot/fixtures; fixtures/build makes them");
+	for (char *save = NULL, *path = strtok_r(paths, "\n", &save); path != NULL;
+		path = strtok_r(NULL, "\n", &save))
+		each(path);
+	free(paths);
+}

@@ -52,6 +52,10 @@ char *test_shell_output(const char *fmt, ...) __attribute__((format(printf, 1, 2
  * it exits 1.
  */
 void test_skip(const char *why) __attribute__((noreturn));
+/* Calls `each` with every store path of a fixture's closure; skips the program without that
+ * fixture.
+ */
+void test_each_path(const char *fixture, void (*each)(const char *path));
 
 /*
  * True when the console's transcript says that the guest's kernel died in its idle task before it
