@@ -13,6 +13,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -89,23 +90,33 @@ static int read_static(
 	return 0;
 }
 
-/* The stage 1 that was built beside this program (build/src/cli/snowboot); NULL when installed. */
-static char *built_stage1(struct err *err)
+/* The program in the build tree that this one runs from (build/src/cli/snowboot); NULL: there is
+ * none, or this is installed. */
+static char *find_built(const struct architecture *arch, const char *name, struct err *err)
 {
 	static const char place[] = "/src/cli/snowboot";
+	const size_t skip = sizeof(place) - 1;
+	bool own = arch->machine == OWN_MACHINE;
 	char self[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self));
-	if (len < (ssize_t)strlen(place) ||
-		memcmp(self + len - strlen(place), place, strlen(place)) != 0)
+	if (len < (ssize_t)skip || memcmp(self + len - skip, place, skip) != 0)
 		return NULL;
-	return path_printf(
-		err, "%.*s/src/stage1/stage1", (int)(len - (ssize_t)strlen(place)), self);
+	AUTO_FREE char *path = path_printf(err, "%.*s/src/stage1/%s%s%s",
+		(int)(len - (ssize_t)skip), self, own ? "" : arch->name, own ? "" : "/", name);
+	/* For other processors it is built only where there is a compiler for them. */
+	return path != NULL && (own || access(path, F_OK) == 0) ? TAKE_PTR(path) : NULL;
 }
 
-/* Programs for another processor than ours have a folder of their own. */
-static char *foreign(const struct architecture *arch, const char *name, struct err *err)
+/* Where a program of ours is; those for another processor have a folder of their own. NULL:
+ * ERR_NOMEM. */
+static char *find(const struct architecture *arch, const char *name, struct err *err)
 {
-	return path_printf(err, "%s/%s/%s", SNOWBOOT_LIBEXECDIR, arch->name, name);
+	bool own = arch->machine == OWN_MACHINE;
+	char *built = find_built(arch, name, err);
+	if (built != NULL || !err_clean(err))
+		return built;
+	return path_printf(
+		err, "%s/%s%s%s", SNOWBOOT_LIBEXECDIR, own ? "" : arch->name, own ? "" : "/", name);
 }
 
 int programs_stage1(const char *platform, struct buf *out, struct err *err)
@@ -116,11 +127,9 @@ int programs_stage1(const char *platform, struct buf *out, struct err *err)
 	const char *given = getenv("SNOWBOOT_STAGE1");
 	if (given != NULL)
 		return read_static(given, arch, out, err);
-	AUTO_FREE char *found =
-		arch->machine == OWN_MACHINE ? built_stage1(err) : foreign(arch, "stage1", err);
-	if (found == NULL && !err_clean(err))
+	AUTO_FREE char *path = find(arch, "stage1", err);
+	if (path == NULL)
 		return -1;
-	const char *path = found != NULL ? found : SNOWBOOT_LIBEXECDIR "/stage1";
 	if (read_static(path, arch, out, err) == 0)
 		return 0;
 	if (arch->machine != OWN_MACHINE)
@@ -138,7 +147,7 @@ int programs_busybox(const char *platform, struct buf *out, struct err *err)
 	const struct architecture *arch = NULL;
 	if (find_architecture(platform, &arch, err) < 0)
 		return -1;
-	AUTO_FREE char *found = arch->machine == OWN_MACHINE ? NULL : foreign(arch, "busybox", err);
+	AUTO_FREE char *found = arch->machine == OWN_MACHINE ? NULL : find(arch, "busybox", err);
 	if (found == NULL && !err_clean(err))
 		return -1;
 	const char *given = getenv("SNOWBOOT_BUSYBOX");

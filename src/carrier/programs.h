@@ -9,7 +9,7 @@
 
 /*
  * Appends stage 1: $SNOWBOOT_STAGE1, else the one of the build tree this program runs from, else
- * the installed one; for another processor than ours LIBEXECDIR/snowboot/ARCH/stage1.
+ * the installed one; for another processor than ours in a folder of its architecture beside.
  * ERR_NOT_FOUND; ERR_UNSUPPORTED when it is not static, or not for that platform.
  */
 int programs_stage1(const char *platform, struct buf *out, struct err *err);
