@@ -22,6 +22,7 @@ void rule_done(struct rule *rule)
 	free(rule->system);
 	free(rule->specialisation);
 	free(rule->params);
+	free(rule->device_tree);
 	*rule = (struct rule){0};
 }
 
@@ -120,6 +121,19 @@ static int get_params(
 	return rule->params == NULL ? -1 : 0;
 }
 
+static int get_device_tree(
+	const struct file *file, const json_t *value, struct rule *rule, struct err *err)
+{
+	static const char key[] = "device-tree";
+	if (get_text(file, key, value, &rule->device_tree, err) < 0)
+		return -1;
+	const char *name = rule->device_tree;
+	if (name[0] == '/' || strstr(name, "..") != NULL || strpbrk(name, " \\$") != NULL)
+		return err_raise(err, ERR_CORRUPT, "line %u: '%s' is no name of a device tree",
+			line_of(file, key), name);
+	return 0;
+}
+
 static int get_once(
 	const struct file *file, const json_t *value, struct rule *rule, struct err *err)
 {
@@ -149,6 +163,7 @@ static const struct key {
 	{"system", get_system},
 	{"specialisation", get_specialisation},
 	{"kernel-params", get_params},
+	{"device-tree", get_device_tree},
 	{"once", get_once},
 	{"comment", get_comment},
 };
@@ -161,7 +176,8 @@ static int get(const struct file *file, const char *name, const json_t *value, s
 			return keys[i].get(file, value, rule, err);
 	err_raise(err, ERR_CORRUPT, "line %u: '%.64s' is no key of a machine file",
 		line_of(file, name), name);
-	return err_hint(err, "there are system, specialisation, kernel-params, once and comment");
+	return err_hint(err,
+		"there are system, specialisation, kernel-params, device-tree, once and comment");
 }
 
 static int get_all(const struct file *file, json_t *root, struct rule *rule, struct err *err)

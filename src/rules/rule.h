@@ -17,6 +17,7 @@ struct rule {
 	char *system;         /* as written */
 	char *specialisation; /* its name, or NULL */
 	char *params;         /* words for the end of the kernel command line, or NULL */
+	char *device_tree;    /* the name of one below the system's dtbs, or NULL */
 	bool once;
 };
 

@@ -32,6 +32,7 @@ struct boot *boot_unref(struct boot *boot)
 	free(boot->cmdline);
 	free(boot->system);
 	free(boot->device_trees);
+	free(boot->device_tree);
 	image_done(&boot->kernel);
 	image_done(&boot->initrd);
 	catalog_done(&boot->catalog);

@@ -58,6 +58,7 @@ struct boot {
 	char *system;       /* what it runs on: "x86_64-linux", or NULL */
 	uint64_t memory;    /* ROOT_RAM: what a machine with a BIOS needs at least, bytes */
 	char *device_trees; /* the folder of dtb files that its firmware may want, or NULL */
+	char *device_tree;  /* the name of one below it that the system asks for, or NULL */
 	struct image kernel, initrd;
 	char kernel_etag[72], initrd_etag[72];
 	/* ROOT_NET: */

@@ -21,9 +21,10 @@ bool choice_is_asked(const struct origin *o, const struct route *route)
 {
 	/* A network root fits nearly every machine; of the others it must be known what they have.
 	 */
-	bool asks = o->rules.dir != NULL || o->options.boot->root != ROOT_NET;
-	return asks && route->kind == ROUTE_BOOT && route->file == BOOT_SCRIPT &&
-		route->name_len == 7 && memcmp(route->name, "default", 7) == 0;
+	if (route->kind != ROUTE_BOOT || route->file != BOOT_SCRIPT || route->name_len != 7 ||
+		memcmp(route->name, "default", 7) != 0)
+		return false;
+	return o->rules.dir != NULL || o->options.boot->root != ROOT_NET || processor_matters(o);
 }
 
 /* What a user knows the machine by. */
@@ -32,6 +33,25 @@ static const char *name_of(const struct client *client, char out[IDENTITY_NAME_S
 	if (!identity_first(&client->who, out))
 		snprintf(out, IDENTITY_NAME_SIZE, "a machine of which nothing is known");
 	return out;
+}
+
+/* Without an entry, the first system that its processor runs: if there is none, payload_check()
+ * says so of the one that it gets. */
+static int suit(
+	struct origin *o, const struct client *client, struct assignment *a, struct err *err)
+{
+	systems_refresh(o->systems);
+	const char *first = processor_runs(o, client->arch, a->toplevel)
+		? NULL
+		: processor_first(o, client->arch);
+	if (first == NULL)
+		return 0;
+	char *toplevel = strdup(first);
+	if (toplevel == NULL)
+		return err_oom(err);
+	free(a->toplevel);
+	a->toplevel = toplevel;
+	return 0;
 }
 
 int choice_make(struct origin *o, const struct client *client, struct assignment *ret,
@@ -49,8 +69,8 @@ int choice_make(struct origin *o, const struct client *client, struct assignment
 		*err = ret->failure;
 		return -1;
 	}
-	if (ret->entry == NULL)
-		systems_refresh(o->systems); /* it is one of the command line's */
+	if (ret->entry == NULL && suit(o, client, ret, err) < 0)
+		return -1;
 	return systems_demand(o->systems, ret->toplevel, ret_version, err);
 }
 

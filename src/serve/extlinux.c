@@ -54,6 +54,7 @@ static bool read_default(const char *name, size_t len, struct extlinux_who *who)
 	size_t skip = sizeof(word) - 1;
 	if (len < skip || memcmp(name, word, skip) != 0)
 		return false;
+	who->is_default = true;
 	if (len == skip)
 		return true;
 	name += skip + 1;
@@ -112,7 +113,11 @@ int extlinux_put(const struct extlinux *config, struct buf *out, struct err *err
 			"\tINITRD %sinitrd\n",
 			config->name, config->dir, config->dir) < 0)
 		return -1;
-	if (config->device_trees && buf_printf(out, err, "\tFDTDIR %sdtbs\n", config->dir) < 0)
+	if (config->device_tree != NULL &&
+		buf_printf(out, err, "\tFDT %sdtbs/%s\n", config->dir, config->device_tree) < 0)
+		return -1;
+	if (config->device_tree == NULL && config->device_trees &&
+		buf_printf(out, err, "\tFDTDIR %sdtbs\n", config->dir) < 0)
 		return -1;
 	if (config->origin == NULL)
 		return buf_printf(out, err, "\tAPPEND %s\n", config->cmdline);

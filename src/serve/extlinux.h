@@ -14,9 +14,10 @@
 
 /* What a name below pxelinux.cfg/ says of who asks; "" what it does not say. */
 struct extlinux_who {
-	char mac[18];  /* "aa:bb:cc:dd:ee:ff" */
-	char uuid[37]; /* in lower case */
-	char arch[16]; /* as in a Nix system: "aarch64" */
+	char mac[18];    /* "aa:bb:cc:dd:ee:ff" */
+	char uuid[37];   /* in lower case */
+	char arch[16];   /* as in a Nix system: "aarch64" */
+	bool is_default; /* it asks for what is for all machines, or for all of `arch` */
 };
 
 /*
@@ -31,11 +32,12 @@ bool extlinux_name_read(const char *name, size_t len, struct extlinux_who *ret);
 const char *extlinux_path_name(const char *path);
 
 struct extlinux {
-	const char *name;    /* of the system, for people */
-	const char *dir;     /* like "/boot/NAME/": bzImage, initrd and dtbs are in it */
-	const char *cmdline; /* of the kernel */
-	const char *origin;  /* "http://HOST:PORT" of a network root, or NULL */
-	bool device_trees;
+	const char *name;        /* of the system, for people */
+	const char *dir;         /* like "/boot/NAME/": bzImage, initrd and dtbs are in it */
+	const char *cmdline;     /* of the kernel */
+	const char *origin;      /* "http://HOST:PORT" of a network root, or NULL */
+	bool device_trees;       /* it has some */
+	const char *device_tree; /* the name of the one to take; NULL: U-Boot knows */
 };
 
 /* Appends extlinux.conf. ERR_UNSUPPORTED for a command line that U-Boot would not pass on as it is.

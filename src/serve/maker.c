@@ -11,6 +11,7 @@
 #include "node/node.h"
 #include "pool/pool.h"
 #include "source/store.h"
+#include "system/link.h"
 #include "system/system.h"
 
 #include <stdio.h>
@@ -219,15 +220,26 @@ static int make_net(struct boot_maker *maker, const struct ingredients *in, bool
 		boot, &netroot.id, netroot.kernel, netroot.kernel_size, &netroot.initramfs, err);
 }
 
-/* dtbs/ of a system that has hardware.deviceTree: a link to a store path that its closure has. */
-static int find_device_trees(struct boot_maker *maker, struct boot *boot, struct err *err)
+/* Of a system that has hardware.deviceTree. U-Boot can load only what lies in its folder. */
+static int find_device_trees(
+	struct boot_maker *maker, const struct system *system, struct boot *boot, struct err *err)
 {
-	AUTO_FREE char *path =
-		path_printf(err, "%s/%s/dtbs", store_real_dir(maker->store), boot->name);
-	if (path == NULL)
+	const struct store_view view = {store_dir(maker->store), store_real_dir(maker->store)};
+	const char *folder = system->device_trees, *named = system->device_tree;
+	if (folder == NULL)
+		return 0;
+	boot->device_trees = link_real(&view, folder, err);
+	if (boot->device_trees == NULL)
 		return -1;
-	boot->device_trees = realpath(path, NULL);
-	return 0;
+	size_t len = strlen(folder);
+	if (named == NULL)
+		return 0;
+	if (strncmp(named, folder, len) != 0 || named[len] != '/') {
+		log_warning("'%s' is not below 'dtbs' of '%s', ignoring", named, boot->name);
+		return 0;
+	}
+	boot->device_tree = strdup(named + len + 1);
+	return boot->device_tree == NULL ? err_oom(err) : 0;
 }
 
 int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
@@ -245,7 +257,7 @@ int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
 	int r = -1;
 	if (boot->name == NULL || boot->system == NULL)
 		err_oom(err);
-	else if (find_device_trees(maker, boot, err) < 0)
+	else if (find_device_trees(maker, &in.system, boot, err) < 0)
 		r = -1;
 	else if (maker->options.root == ROOT_RAM)
 		r = make_ram(maker, &in, progress, boot, err);

@@ -93,6 +93,16 @@ void choice_came_up(struct origin *origin, const struct machine *machine);
 /* Answers a machine without a link that says so itself. */
 void choice_reply_up(struct origin *origin, struct http_exchange *exchange);
 
+/* processor.c: systems of the command line by what they run on. `arch` is a boot loader's word for
+ * its machine, as in struct client. */
+
+/* False when the machine is known to run something else. */
+bool processor_runs(const struct origin *origin, const char *arch, const char *toplevel);
+/* The first one that it runs; NULL: there is none. Borrowed until the next refresh. */
+const char *processor_first(const struct origin *origin, const char *arch);
+/* True when they are not all for the same. */
+bool processor_matters(const struct origin *origin);
+
 /* explain.c: answers ROUTE_EXPLAIN. */
 void explain_reply(struct origin *origin, struct http_exchange *exchange);
 

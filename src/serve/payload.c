@@ -95,23 +95,28 @@ static int check_firmware(const struct client *client, const struct payload *p, 
 	return err_hint(err, "with --root net it would be small");
 }
 
-/* A boot loader for i386 may run on a machine that has 64 bits: BIOS ones always are so. */
-static int check_arch(const struct client *client, const struct payload *p, struct err *err)
+bool payload_runs(const char *arch, const char *system)
 {
+	/* A boot loader for i386 may run on a machine that has 64 bits: BIOS ones always are so. */
 	static const struct {
 		const char *loader, *system;
 	} rows[] = {{"x86_64", "x86_64-"}, {"x86_64", "i686-"}, {"i386", "x86_64-"},
-		{"i386", "i686-"}, {"arm64", "aarch64-"}, {"arm32", "armv"},
-		{"riscv64", "riscv64-"}, {"loong64", "loongarch64-"}};
+		{"i386", "i686-"}, {"arm64", "aarch64-"}, {"aarch64", "aarch64-"},
+		{"arm32", "armv"}, {"riscv64", "riscv64-"}, {"loong64", "loongarch64-"}};
 	bool known = false;
-	for (size_t i = 0; i < ARRAY_LEN(rows) && p->system != NULL; i++) {
-		if (strcmp(client->arch, rows[i].loader) != 0)
+	for (size_t i = 0; i < ARRAY_LEN(rows) && system != NULL; i++) {
+		if (strcmp(arch, rows[i].loader) != 0)
 			continue;
 		known = true;
-		if (strncmp(p->system, rows[i].system, strlen(rows[i].system)) == 0)
-			return 0;
+		if (strncmp(system, rows[i].system, strlen(rows[i].system)) == 0)
+			return true;
 	}
-	if (!known)
+	return !known;
+}
+
+static int check_arch(const struct client *client, const struct payload *p, struct err *err)
+{
+	if (payload_runs(client->arch, p->system))
 		return 0;
 	err_raise(err, ERR_UNSUPPORTED, "this machine's boot loader is for %s, the system for %s",
 		client->arch, p->system);

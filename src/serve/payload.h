@@ -28,6 +28,10 @@ struct payload payload_of(const struct boot *boot, enum root_kind root);
 enum root_kind payload_choose(
 	const struct client *client, uint64_t image, char reason[PAYLOAD_REASON_SIZE]);
 
+/* False when a boot loader of that architecture (as in struct client) cannot start that system
+ * ("aarch64-linux", or NULL). What is unknown is no obstacle. */
+bool payload_runs(const char *arch, const char *system);
+
 /*
  * ERR_UNSUPPORTED when the machine cannot boot it: too little memory, an initrd that its firmware
  * does not load, another architecture. What is unknown is no obstacle.

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What a boot loader of extlinux.conf gets: by the rules that choose for iPXE, too. */
-#include "base/fd.h"
 #include "base/path.h"
 #include "serve/parts.h"
 #include "serve/payload.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What is known of who asks: by the name, else by the neighbour table. */
 static void describe(struct origin *o, const struct pxelinux_question *q, struct client *ret)
@@ -25,42 +24,43 @@ static void describe(struct origin *o, const struct pxelinux_question *q, struct
 		m->who = ret->who;
 }
 
-/* "aarch64-linux" is for "aarch64". What a system does not say is for all. */
-static bool is_for(const char *toplevel, const char *arch)
-{
-	struct err err = ERR_INIT;
-	AUTO_FREE char *path = path_printf(&err, "%s/system", toplevel);
-	AUTO_FREE char *text = NULL;
-	size_t len = strlen(arch);
-	if (len == 0 || path == NULL || fd_read_line_file(AT_FDCWD, path, &text, &err) < 0)
-		return true;
-	return strncmp(text, arch, len) == 0 && text[len] == '-';
-}
-
-/* The first system of the command line for that architecture. */
-static struct version *find_for(struct origin *o, const char *arch)
-{
-	for (size_t i = 0; i < systems_count(o->systems); i++) {
-		const char *toplevel = systems_at(o->systems, i)->versions[0].toplevel;
-		const char *name = path_basename(toplevel);
-		if (systems_at(o->systems, i)->demanded == NULL && is_for(toplevel, arch))
-			return systems_find(o->systems, name, strlen(name));
-	}
-	return NULL;
-}
-
-/* The rules' choice; where they leave it open, one for the architecture that asks. */
-static int choose(struct origin *o, const struct pxelinux_question *q, const struct client *client,
+/*
+ * Who does not say what processor it has, and has no entry, is asked for it where that matters: the
+ * names of one machine lead nowhere, so that U-Boot comes to default-ARCH. A loader that comes to
+ * `default` without one is PXELINUX, which is for PCs.
+ */
+static int choose(struct origin *o, const struct pxelinux_question *q, struct client *client,
 	struct assignment *a, struct version **ret, struct err *err)
 {
+	bool open = q->who.arch[0] == '\0' && processor_matters(o);
+	snprintf(client->arch, sizeof(client->arch), "%s",
+		open && q->who.is_default ? "x86_64" : q->who.arch);
 	if (choice_make(o, client, a, ret, err) < 0)
 		return -1;
-	if (is_for((*ret)->toplevel, q->who.arch))
+	if (open && a->entry != NULL)
+		client->arch[0] = '\0'; /* whoever wrote the entry knows it */
+	else if (open && !q->who.is_default)
+		return err_raise(err, ERR_NOT_FOUND,
+			"what it gets depends on its processor: ask for pxelinux.cfg/default-ARCH");
+	if (processor_runs(o, client->arch, (*ret)->toplevel))
 		return 0;
-	struct version *other = a->entry == NULL ? find_for(o, q->who.arch) : NULL;
-	if (other == NULL)
-		return err_raise(err, ERR_NOT_FOUND, "there is no system for %s here", q->who.arch);
-	*ret = other;
+	return err_raise(err, ERR_NOT_FOUND, "there is no system for %s here", client->arch);
+}
+
+/* The entry's, else the one that the system asks for. */
+static int find_device_tree(
+	const struct assignment *a, const struct boot *boot, const char **ret, struct err *err)
+{
+	const char *name = a->rule.device_tree != NULL ? a->rule.device_tree : boot->device_tree;
+	AUTO_FREE char *path = name == NULL || boot->device_trees == NULL
+		? NULL
+		: path_printf(err, "%s/%s", boot->device_trees, name);
+	if (!err_clean(err))
+		return -1;
+	if (name != NULL && (path == NULL || access(path, R_OK) < 0))
+		return err_raise(err, ERR_UNSUPPORTED, "there is no device tree '%s' in '%s'", name,
+			boot->name);
+	*ret = name;
 	return 0;
 }
 
@@ -69,6 +69,7 @@ static int put(struct origin *o, const struct pxelinux_question *q, const struct
 {
 	char reason[PAYLOAD_REASON_SIZE];
 	enum root_kind root = o->options.boot->root;
+	const char *device_tree = NULL;
 	bool copy = false;
 	if (root == ROOT_AUTO) {
 		root = payload_choose(client, boot->image_size, reason);
@@ -78,7 +79,8 @@ static int put(struct origin *o, const struct pxelinux_question *q, const struct
 	const char *own = a->rule.params != NULL ? a->rule.params : "";
 	AUTO_FREE char *params = path_printf(
 		err, "%s%s%s", copy ? BOOT_COPY_WORD : "", copy && own[0] != '\0' ? " " : "", own);
-	if (params == NULL || payload_check(client, &payload, err) < 0)
+	if (params == NULL || payload_check(client, &payload, err) < 0 ||
+		find_device_tree(a, boot, &device_tree, err) < 0)
 		return -1;
 	AUTO_FREE char *cmdline = script_cmdline(boot, NULL, params, err);
 	AUTO_FREE char *dir = path_printf(err, "/boot/%s/", boot->name);
@@ -90,6 +92,7 @@ static int put(struct origin *o, const struct pxelinux_question *q, const struct
 		.cmdline = cmdline,
 		.origin = boot->network ? q->url : NULL,
 		.device_trees = boot->device_trees != NULL,
+		.device_tree = device_tree,
 	};
 	return extlinux_put(&config, out, err);
 }

@@ -13,6 +13,7 @@
 
 static const char v1_key[] = "org.nixos.bootspec.v1";
 static const char init_key[] = "org.nixos.nixos-init.v1";
+static const char loader_key[] = "org.nixos.systemd-boot";
 static const char specialisation_key[] = "org.nixos.specialisation.v1";
 
 /* An object and what to call it in messages. */
@@ -42,6 +43,7 @@ void bootspec_done(struct bootspec *spec)
 	free(spec->toplevel);
 	free(spec->initrd);
 	free(spec->initrd_secrets);
+	free(spec->device_tree);
 	strvec_done(&spec->params);
 	strvec_done(&spec->specialisations);
 	strvec_done(&spec->specialisation_paths);
@@ -190,6 +192,15 @@ static int read_nixos_init(const struct scope *in, struct nixos_init *init, stru
 	return get_strings(in, "nix_store_mount_opts", false, &init->store_mount_opts, err);
 }
 
+/* nixpkgs' own extension writes null for no device tree (systemd-boot.nix). */
+static int read_loader(const struct scope *in, struct bootspec *spec, struct err *err)
+{
+	static const char key[] = "devicetree";
+	if (json_is_null(json_object_get(in->object, key)))
+		return 0;
+	return get_string(in, key, false, &spec->device_tree, err);
+}
+
 /* The object that has the keys of the specification: in the final form and in the one before. */
 static int find_v1(const struct scope *document, struct scope *ret, struct err *err)
 {
@@ -246,13 +257,16 @@ static int read_specialisations(
 
 static int read_document(const struct scope *document, struct bootspec *spec, struct err *err)
 {
-	struct scope v1 = {0}, init = {0}, map = {0};
+	struct scope v1 = {0}, init = {0}, loader = {0}, map = {0};
 	if (find_v1(document, &v1, err) < 0 || read_v1(&v1, spec, err) < 0)
 		return -1;
 	bool final = v1.name == v1_key;
 	int has_map = final ? get_object(document, specialisation_key, &map, err)
 			    : get_object(&v1, "specialisation", &map, err);
 	if (has_map < 0 || (has_map && read_specialisations(&map, final, spec, err) < 0))
+		return -1;
+	int has_loader = get_object(document, loader_key, &loader, err);
+	if (has_loader < 0 || (has_loader && read_loader(&loader, spec, err) < 0))
 		return -1;
 	int has_init = get_object(document, init_key, &init, err);
 	if (has_init < 0)

@@ -3,8 +3,9 @@
 #define SYSTEM_BOOTSPEC_H
 
 /*
- * boot.json: RFC 0125 ("bootspec"), with the extension `org.nixos.nixos-init.v1` and the form of
- * before the RFC was final (NixOS 22.11: everything below a top key `v1`).
+ * boot.json: RFC 0125 ("bootspec"), with the extension `org.nixos.nixos-init.v1`, the device tree
+ * of `org.nixos.systemd-boot` and the form of before the RFC was final (NixOS 22.11: everything
+ * below a top key `v1`).
  */
 
 #include "base/err.h"
@@ -25,6 +26,7 @@ struct nixos_init {
 struct bootspec {
 	char *system, *init, *kernel, *label, *toplevel;
 	char *initrd, *initrd_secrets; /* NULL when absent */
+	char *device_tree; /* hardware.deviceTree.name in its package; NULL when absent */
 	struct strvec params;
 	struct strvec specialisations;      /* names, sorted */
 	struct strvec specialisation_paths; /* their toplevels, parallel */

@@ -30,6 +30,8 @@ void system_done(struct system *system)
 	free(system->kernel_modules);
 	free(system->kernel_release);
 	free(system->firmware);
+	free(system->device_trees);
+	free(system->device_tree);
 	free(system->initrd_secrets);
 	strvec_done(&system->specialisations);
 	strvec_done(&system->specialisation_paths);
@@ -141,6 +143,7 @@ static void adopt(struct system *s, struct bootspec *spec)
 	s->kernel = TAKE_PTR(spec->kernel);
 	s->initrd = TAKE_PTR(spec->initrd);
 	s->initrd_secrets = TAKE_PTR(spec->initrd_secrets);
+	s->device_tree = TAKE_PTR(spec->device_tree);
 	s->label = TAKE_PTR(spec->label);
 	s->double_ = TAKE_PTR(spec->system);
 	s->params = spec->params;
@@ -223,6 +226,7 @@ static int read_rest(const struct toplevel *top, struct system *s, struct err *e
 		return -1;
 	if (toplevel_link(top, "kernel-modules", &s->kernel_modules, err) < 0 ||
 		toplevel_link(top, "firmware", &s->firmware, err) < 0 ||
+		follow_optional(top, "dtbs", &s->device_trees, err) < 0 ||
 		toplevel_text(top, "nixos-version", &s->nixos_version, err) < 0)
 		return -1;
 	if (s->kernel_modules != NULL &&

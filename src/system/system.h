@@ -27,6 +27,8 @@ struct system {
 	char *kernel_modules;               /* store path that contains lib/modules, or NULL */
 	char *kernel_release;               /* directory name below lib/modules, or NULL */
 	char *firmware;                     /* store path of the firmware directory, or NULL */
+	char *device_trees;                 /* store path of the folder of dtb files, or NULL */
+	char *device_tree;                  /* the one of them that boot.json names, or NULL */
 	char *initrd_secrets;               /* append-initrd-secrets tool, or NULL */
 	struct strvec specialisations;      /* names, sorted */
 	struct strvec specialisation_paths; /* their toplevels, parallel */

@@ -121,7 +121,7 @@ check_equal "too long" "$(curl -s "$url/boot/default/netboot.ipxe?$three&cmdline
 # A broken one is told, with file and line, and nothing else is booted instead.
 printf '{\n  "sistem": "%s"\n}\n' "$system" >"$file"
 check_told "$three" "snowboot: machine file '$file': line 2: 'sistem' is no key of a machine file" \
-	"hint: there are system, specialisation, kernel-params, once and comment"
+	"hint: there are system, specialisation, kernel-params, device-tree, once and comment"
 printf '{\n  "system": "%s",\n}\n' "$system" >"$file"
 check_told "$three" "snowboot: machine file '$file': line 3: string or '}' expected near '}'"
 printf '{"system": "%s", "specialisation": "loud"}\n' "$system" >"$file"

@@ -19,12 +19,14 @@ static void all_keys(void **state)
 	struct err err = ERR_INIT;
 	AUTO_RULE rule = {0};
 	static const char text[] = "{\"system\": \"/x\", \"specialisation\": \"rescue\",\n"
-				   "\"kernel-params\": [\"a=1\", \"b\"], \"once\": true,\n"
+				   "\"kernel-params\": [\"a=1\", \"b\"], \"once\": true, "
+				   "\"device-tree\": \"a/b.dtb\",\n"
 				   "\"comment\": \"hall\"}";
 	assert_ok(rule_parse(text, strlen(text), &rule, &err));
 	assert_string_equal(rule.system, "/x");
 	assert_string_equal(rule.specialisation, "rescue");
 	assert_string_equal(rule.params, "a=1 b");
+	assert_string_equal(rule.device_tree, "a/b.dtb");
 	assert_true(rule.once);
 }
 
@@ -37,6 +39,7 @@ static void only_a_system(void **state)
 	assert_ok(rule_parse(text, strlen(text), &rule, &err));
 	assert_null(rule.specialisation);
 	assert_null(rule.params);
+	assert_null(rule.device_tree);
 	assert_false(rule.once);
 }
 
@@ -72,6 +75,12 @@ static void wrong_values(void **state)
 		"line 2: 'kernel-params' has 'init=', which the system decides");
 	assert_refused("{\"system\": \"/x\",\n\"once\": \"yes\"}", ERR_CORRUPT,
 		"line 2: 'once' is not true or false");
+	assert_refused("{\"system\": \"/x\",\n\"device-tree\": 1}", ERR_CORRUPT,
+		"line 2: 'device-tree' is not a string");
+	assert_refused("{\"system\": \"/x\",\n\"device-tree\": \"/a.dtb\"}", ERR_CORRUPT,
+		"line 2: '/a.dtb' is no name of a device tree");
+	assert_refused("{\"system\": \"/x\",\n\"device-tree\": \"a/../../b\"}", ERR_CORRUPT,
+		"line 2: 'a/../../b' is no name of a device tree");
 	assert_refused("{\"system\": \"/x\",\n\"comment\": 7}", ERR_CORRUPT,
 		"line 2: 'comment' is not a string");
 	assert_refused("{\"system\": \"/x\",\n\"sistem\": \"/y\"}", ERR_CORRUPT,

@@ -90,6 +90,24 @@ static void over_the_network(void **state)
 		"snowboot.origin=http://10.0.0.1:8080\n\tIPAPPEND 2\n");
 }
 
+/* Who names a tree means that one and no other. */
+static void device_tree(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_BUF out = {0};
+	const struct extlinux config = {.name = "N",
+		.dir = "/boot/N/",
+		.cmdline = "quiet",
+		.device_trees = true,
+		.device_tree = "arm/b.dtb"};
+	assert_ok(extlinux_put(&config, &out, &err));
+	assert_string_equal(buf_str(&out, &err),
+		"DEFAULT snowboot\nPROMPT 0\nLABEL snowboot\n\tMENU LABEL N\n\tLINUX "
+		"/boot/N/bzImage\n\tINITRD /boot/N/initrd\n\tFDT /boot/N/dtbs/arm/b.dtb\n\tAPPEND "
+		"quiet\n");
+}
+
 static void assert_refused(const char *cmdline, const char *message)
 {
 	struct err err = ERR_INIT;
@@ -136,6 +154,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(paths),
 		cmocka_unit_test(in_ram),
 		cmocka_unit_test(over_the_network),
+		cmocka_unit_test(device_tree),
 		cmocka_unit_test(odd_command_lines),
 		cmocka_unit_test(script),
 	};

@@ -71,6 +71,7 @@ static void assert_everything(const struct bootspec *spec)
 	assert_string_equal(spec->specialisations.items[0], "a");
 	assert_string_equal(spec->specialisations.items[1], "z");
 	assert_string_equal(spec->specialisation_paths.items[0], "/nix/store/top");
+	assert_null(spec->device_tree);
 	assert_true(spec->has_nixos_init);
 	assert_int_equal(spec->nixos_init.store_mount_opts.len, 2);
 	assert_string_equal(spec->nixos_init.store_mount_opts.items[1], "nosuid");

@@ -94,6 +94,20 @@ static void with_boot_json(void **state)
 	assert_string_equal(s.kernel_release, "6.1.0-test");
 }
 
+/* hardware.deviceTree: all of them, and the one that the system asks for. */
+static void device_trees(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_SYSTEM s = {0};
+	assert_ok(read_system(make("ln -s " LINUX " dtbs;" BOOT_JSON(LINUX "/bzImage",
+				      ", \"org.nixos.systemd-boot\": {\"sortKey\": \"nixos\", "
+				      "\"devicetree\": \"" LINUX "/a/b.dtb\"}")),
+		&s, &err));
+	assert_string_equal(s.device_trees, LINUX);
+	assert_string_equal(s.device_tree, LINUX "/a/b.dtb");
+}
+
 static void the_least(void **state)
 {
 	(void)state;
@@ -103,6 +117,8 @@ static void the_least(void **state)
 		read_system(make("rm -r initrd kernel-modules firmware specialisation"), &s, &err));
 	assert_null(s.initrd);
 	assert_null(s.kernel_modules);
+	assert_null(s.device_trees);
+	assert_null(s.device_tree);
 	assert_null(s.kernel_release);
 	assert_null(s.firmware);
 	assert_null(s.initrd_secrets);
@@ -384,6 +400,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_boot_json),
 		cmocka_unit_test(with_boot_json),
+		cmocka_unit_test(device_trees),
 		cmocka_unit_test(the_least),
 		cmocka_unit_test(kinds),
 		cmocka_unit_test(nixos_init_from_boot_json),
