@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/outfile.h"
 #include "base/path.h"
+#include "serve/profile_merge.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -26,24 +27,24 @@
 static const char head[] = "snowboot-touches 1\n";
 #define HEAD_LEN (sizeof(head) - 1)
 
-typedef VEC(struct digest) touches; /* chunks, in order */
-
 struct profile_run {
 	TAILQ_ENTRY(profile_run) entry;
 	struct profiles *profiles;
 	struct digest catalog;
 	struct node_id node;
 	bool cut_off; /* nobody holds it */
-	touches touches;
+	profile_touches touches;
 };
 TAILQ_HEAD(run_list, profile_run);
 
 struct history {
 	TAILQ_ENTRY(history) entry;
 	struct digest catalog;
-	touches reports[PROFILE_REPORTS]; /* the latest first, none is empty */
+	profile_touches reports[PROFILE_REPORTS]; /* the latest first, none is empty */
 	size_t count;
-	bool dirty; /* not saved */
+	bool dirty;             /* not saved */
+	profile_touches merged; /* of the reports, if is_merged: in a storm many ask for the same */
+	bool is_merged;
 };
 TAILQ_HEAD(history_list, history);
 
@@ -59,6 +60,7 @@ static void history_free(struct history *h)
 {
 	for (size_t i = 0; i < h->count; i++)
 		vec_done(&h->reports[i]);
+	vec_done(&h->merged);
 	free(h);
 }
 
@@ -103,8 +105,8 @@ static struct history *add(struct profiles *profiles, const struct digest *catal
 }
 
 /* In front of those of earlier boots; a ninth one pushes the oldest out. */
-static int add_report(
-	struct profiles *profiles, const struct digest *catalog, touches *take, struct err *err)
+static int add_report(struct profiles *profiles, const struct digest *catalog,
+	profile_touches *take, struct err *err)
 {
 	struct history *h = find(profiles, catalog);
 	if (h == NULL)
@@ -118,8 +120,9 @@ static int add_report(
 	memmove(&h->reports[1], &h->reports[0], h->count * sizeof(*take));
 	h->count++;
 	h->reports[0] = *take;
-	*take = (touches){0};
+	*take = (profile_touches){0};
 	h->dirty = true;
+	h->is_merged = false;
 	TAILQ_REMOVE(&profiles->list, h, entry);
 	TAILQ_INSERT_HEAD(&profiles->list, h, entry);
 	return 0;
@@ -202,108 +205,55 @@ struct profile_run *profile_run_end(struct profile_run *run, bool up)
 	return NULL;
 }
 
-/* One touch of one report, for the merge. */
-struct mention {
-	struct digest chunk;
-	uint32_t report, place;
-};
-
-/* A chunk and where the reports see it. */
-struct merged {
-	struct digest chunk;
-	uint32_t median;
-};
-
-static int compare_mentions(const void *a, const void *b)
+/* Kept until there is another report; NULL is no memory. */
+static const profile_touches *history_merged(struct history *h, struct err *err)
 {
-	const struct mention *x = a, *y = b;
-	int r = digest_compare(&x->chunk, &y->chunk);
-	if (r != 0)
-		return r;
-	if (x->report != y->report)
-		return x->report < y->report ? -1 : 1;
-	return x->place < y->place ? -1 : x->place > y->place;
-}
-
-static int compare_merged(const void *a, const void *b)
-{
-	const struct merged *x = a, *y = b;
-	if (x->median != y->median)
-		return x->median < y->median ? -1 : 1;
-	return digest_compare(&x->chunk, &y->chunk);
-}
-
-static int compare_places(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	return x < y ? -1 : x > y;
-}
-
-typedef VEC(struct merged) merged_list;
-
-/* All mentions of one chunk: its median place, unless most reports do without it. */
-static int merge_one(const struct mention *first, const struct mention *end, size_t reports,
-	merged_list *out, struct err *err)
-{
-	uint32_t places[PROFILE_REPORTS];
-	size_t count = 0;
-	for (const struct mention *m = first; m < end; m++)
-		if (m == first || m->report != m[-1].report) /* twice in one report: the first */
-			places[count++] = m->place;
-	if (reports >= 3 && 2 * count < reports)
-		return 0;
-	qsort(places, count, sizeof(places[0]), compare_places);
-	const struct merged merged = {.chunk = first->chunk, .median = places[(count - 1) / 2]};
-	return vec_push(out, merged, err);
-}
-
-static int merge(const touches *reports, size_t count, merged_list *out, struct err *err)
-{
-	VEC(struct mention) mentions = {0};
-	int r = 0;
-	for (size_t i = 0; i < count; i++) {
-		for (size_t n = 0; n < reports[i].len && r == 0; n++) {
-			const struct mention m = {reports[i].items[n], (uint32_t)i, (uint32_t)n};
-			r = vec_push(&mentions, m, err);
-		}
+	profile_touches merged = {0};
+	if (h->is_merged)
+		return &h->merged;
+	if (profile_merge(h->reports, h->count, &merged, err) < 0) {
+		vec_done(&merged);
+		return NULL;
 	}
-	if (mentions.len > 0)
-		qsort(mentions.items, mentions.len, sizeof(mentions.items[0]), compare_mentions);
-	const struct mention *end = mentions.items + mentions.len;
-	for (const struct mention *m = mentions.items, *next; m < end && r == 0; m = next) {
-		next = m + 1;
-		while (next < end && digest_equal(&next->chunk, &m->chunk))
-			next++;
-		r = merge_one(m, next, count, out, err);
-	}
-	vec_done(&mentions);
-	if (out->len > 0)
-		qsort(out->items, out->len, sizeof(out->items[0]), compare_merged);
-	return r;
+	vec_done(&h->merged);
+	h->merged = merged;
+	h->is_merged = true;
+	return &h->merged;
 }
 
-/* The places of the merged chunks, as far as the set has them. */
-static int locate(const touches *reports, size_t count, const struct object_set *set,
-	struct profile *ret, struct err *err)
+/* The places of these chunks, as far as the set has them. */
+static int locate(const profile_touches *order, const struct object_set *set, struct profile *ret,
+	struct err *err)
 {
-	merged_list merged = {0};
-	int r = merge(reports, count, &merged, err);
-	for (size_t i = 0; i < merged.len && r == 0; i++) {
-		const struct chunk_place *place = object_set_chunk(set, &merged.items[i].chunk);
+	for (size_t i = 0; i < order->len; i++) {
+		const struct chunk_place *place = object_set_chunk(set, &order->items[i]);
 		if (place == NULL || place->member == UINT32_MAX)
 			continue;
 		const struct profile_entry entry = {place->member, place->index};
-		r = vec_push(&ret->entries, entry, err);
+		if (vec_push(&ret->entries, entry, err) < 0)
+			return -1;
 	}
-	vec_done(&merged);
+	return 0;
+}
+
+/* The same of a boot under way. */
+static int locate_run(const profile_touches *order, const struct object_set *set,
+	struct profile *ret, struct err *err)
+{
+	profile_touches once = {0};
+	int r = profile_merge(order, 1, &once, err);
+	if (r == 0)
+		r = locate(&once, set, ret, err);
+	vec_done(&once);
 	return r;
 }
 
 /* The run that came farthest. */
-static const touches *foremost(const struct profiles *profiles, const struct digest *catalog)
+static const profile_touches *foremost(
+	const struct profiles *profiles, const struct digest *catalog)
 {
-	static const touches none;
-	const touches *most = &none;
+	static const profile_touches none;
+	const profile_touches *most = &none;
 	const struct profile_run *run;
 	TAILQ_FOREACH(run, &profiles->runs, entry)
 		if (digest_equal(&run->catalog, catalog) && run->touches.len > most->len)
@@ -315,14 +265,15 @@ int profiles_get(struct profiles *profiles, const struct digest *catalog,
 	const struct object_set *set, struct profile *ret, struct err *err)
 {
 	AUTO_PROFILE profile = {.catalog = *catalog};
-	const struct history *own = find(profiles, catalog);
-	const struct history *h = own != NULL ? own : TAILQ_FIRST(&profiles->list);
-	if (h != NULL && locate(h->reports, h->count, set, &profile, err) < 0)
+	struct history *own = find(profiles, catalog);
+	struct history *h = own != NULL ? own : TAILQ_FIRST(&profiles->list);
+	const profile_touches *merged = h != NULL ? history_merged(h, err) : NULL;
+	if (h != NULL && (merged == NULL || locate(merged, set, &profile, err) < 0))
 		return -1;
-	const touches *ahead = foremost(profiles, catalog);
+	const profile_touches *ahead = foremost(profiles, catalog);
 	if (own == NULL && ahead->len > profile.entries.len) {
 		profile.entries.len = 0;
-		if (locate(ahead, 1, set, &profile, err) < 0)
+		if (locate_run(ahead, set, &profile, err) < 0)
 			return -1;
 	}
 	if (profile.entries.len == 0)
@@ -332,18 +283,17 @@ int profiles_get(struct profiles *profiles, const struct digest *catalog,
 	return 1;
 }
 
-static int save(const struct profiles *profiles, const struct history *h, struct err *err)
+static int save(const struct profiles *profiles, struct history *h, struct err *err)
 {
-	merged_list merged = {0};
 	AUTO_BUF bytes = {0};
 	AUTO_FREE char *path = file_of(profiles, &h->catalog, err);
-	int r = path == NULL ? -1 : merge(h->reports, h->count, &merged, err);
-	if (r == 0)
-		r = buf_put(&bytes, head, HEAD_LEN, err);
-	for (size_t i = 0; i < merged.len && r == 0; i++)
-		r = buf_put(&bytes, merged.items[i].chunk.bytes, DIGEST_SIZE, err);
-	vec_done(&merged);
-	return r < 0 ? -1 : outfile_write(path, bytes.data, bytes.len, err);
+	const profile_touches *merged = path != NULL ? history_merged(h, err) : NULL;
+	if (merged == NULL || buf_put(&bytes, head, HEAD_LEN, err) < 0)
+		return -1;
+	for (size_t i = 0; i < merged->len; i++)
+		if (buf_put(&bytes, merged->items[i].bytes, DIGEST_SIZE, err) < 0)
+			return -1;
+	return outfile_write(path, bytes.data, bytes.len, err);
 }
 
 void profiles_save(struct profiles *profiles)
@@ -375,7 +325,7 @@ static int load(struct profiles *profiles, const char *name, struct err *err)
 	if (count == 0 || bytes.len != HEAD_LEN + count * DIGEST_SIZE ||
 		memcmp(bytes.data, head, HEAD_LEN) != 0)
 		return err_raise(err, ERR_CORRUPT, "'%s' is no list of touches", path);
-	touches report = {0};
+	profile_touches report = {0};
 	int r = 0;
 	for (size_t i = 0; i < count && r == 0; i++) {
 		memcpy(chunk.bytes, bytes.data + HEAD_LEN + i * DIGEST_SIZE, DIGEST_SIZE);

@@ -96,6 +96,7 @@ static void medians(void **state)
 	assert_profile(p, &catalog, &set, "");
 	report(p, &catalog, "abc");
 	assert_profile(p, &catalog, &set, "abc");
+	assert_profile(p, &catalog, &set, "abc"); /* kept, until a report changes it */
 	report(p, &catalog, "acb");
 	report(p, &catalog, "acbx"); /* x: one of three */
 	assert_profile(p, &catalog, &set, "acb");
