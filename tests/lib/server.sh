@@ -3,8 +3,12 @@
 #
 # Sourced after cli.sh by tests that start servers in the background.
 
-# end_program PID: kills it if it is still ours and not somebody who got its number.
-end_program() { [ "$(readlink "/proc/$1/exe")" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"; }
+# end_program PID: kills it if it is still ours, also of a file that was built anew since, and not somebody who got its number.
+end_program() {
+	local exe
+	exe=$(readlink "/proc/$1/exe") || return 0
+	[ "${exe% (deleted)}" != "$(readlink -f "$snowboot")" ] || kill -KILL "$1"
+}
 
 # launch LOG COMMAND…: runs a server; sets $server (pid) and $url once it listens.
 launch() {
