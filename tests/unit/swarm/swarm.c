@@ -93,6 +93,32 @@ static void links_are_used_both_ways(void **state)
 	node_stop(&nodes[1]);
 }
 
+/* As after a renewal of its lease: who comes then finds it where it is now. */
+static void a_new_address_is_told(void **state)
+{
+	(void)state;
+	struct origin origin;
+	struct node nodes[2];
+	origin_start(&origin, true);
+	node_start(&nodes[0], 1, origin.url, true);
+	node_want(&nodes[0], 0, CHUNKS);
+	run_all(nodes, 1);
+	struct http_server *old = nodes[0].server;
+	nodes[0].server = listen_on_loopback(node_handle, &nodes[0]);
+	http_server_free(old);
+	struct node_address now = loopback(http_server_port(nodes[0].server));
+	swarm_readdress(nodes[0].swarm, &now);
+	node_start(&nodes[1], 2, origin.url, true);
+	run_for(300);
+	origin_stop(&origin);
+	node_want(&nodes[1], 0, CHUNKS);
+	run_all(nodes, 2);
+	assert_int_equal(nodes[1].from_peers, CHUNKS);
+	assert_int_equal(nodes[1].wrong, 0);
+	node_stop(&nodes[0]);
+	node_stop(&nodes[1]);
+}
+
 static void a_plain_web_server_is_an_origin(void **state)
 {
 	(void)state;
@@ -187,6 +213,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_chunk_leaves_the_origin_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(peers_go_on_without_the_origin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(links_are_used_both_ways, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_new_address_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plain_web_server_is_an_origin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			an_origin_that_comes_late_is_waited_for, set_up, tear_down),

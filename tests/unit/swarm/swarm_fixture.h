@@ -264,6 +264,12 @@ static void on_ready(struct cache *cache, void *data)
 	(void)data;
 }
 
+static struct node_address loopback(uint16_t port)
+{
+	return (struct node_address){
+		.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}, .port = port};
+}
+
 /* Node `n` of the origins; one that does not listen has port 0. */
 static void node_start(struct node *node, unsigned n, const char *url, bool listens)
 {
@@ -272,13 +278,9 @@ static void node_start(struct node *node, unsigned n, const char *url, bool list
 	struct swarm_params params = {.peers = true, .system = "/nix/store/test"};
 	put_le32(params.id.bytes, n * 2654435761u);
 	assert_ok(strvec_push(&params.origins, url, &err));
-	params.listen.ip[10] = params.listen.ip[11] = 0xff;
-	params.listen.ip[12] = 127;
-	params.listen.ip[15] = 1;
-	if (listens) {
+	if (listens)
 		node->server = listen_on_loopback(node_handle, node);
-		params.listen.port = http_server_port(node->server);
-	}
+	params.listen = loopback(listens ? http_server_port(node->server) : 0);
 	struct cache_params cache = {.memory_max = 64 << 20};
 	assert_ok(cache_open(base, &cache, on_ready, NULL, &node->cache, &err));
 	assert_ok(http_client_new(base, &HTTP_CLIENT_LIMITS_DEFAULT, &node->client, &err));
