@@ -52,7 +52,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 	}
 }
 
-static int listen_at(const char *path, int *ret_fd, struct err *err)
+int node_bootend_listen(const char *path, int *ret_fd, struct err *err)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(addr.sun_path))
@@ -72,24 +72,21 @@ static int listen_at(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int node_bootend_new(struct event_base *base, const char *path, void (*up)(void *data), void *data,
+int node_bootend_new(struct event_base *base, int take_fd, void (*up)(void *data), void *data,
 	struct node_bootend **ret, struct err *err)
 {
+	AUTO_FD int fd = take_fd;
 	struct node_bootend *b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return err_oom(err);
-	*b = (struct node_bootend){.fd = -1, .up = up, .data = data};
-	int r = listen_at(path, &b->fd, err);
-	if (r == 0) {
-		b->readable = event_new(base, b->fd, EV_READ | EV_PERSIST, on_readable, b);
-		if (b->readable == NULL || event_add(b->readable, NULL) < 0)
-			r = err_oom(err);
-	}
-	if (r < 0)
+	*b = (struct node_bootend){.fd = TAKE_FD(fd), .up = up, .data = data};
+	b->readable = event_new(base, b->fd, EV_READ | EV_PERSIST, on_readable, b);
+	if (b->readable == NULL || event_add(b->readable, NULL) < 0) {
 		node_bootend_free(b);
-	else
-		*ret = b;
-	return r;
+		return err_oom(err);
+	}
+	*ret = b;
+	return 0;
 }
 
 /* The file stays: by then it may be another node's. */

@@ -6,7 +6,7 @@
  * Hears when the system that boots off this node is up. systemd as PID 1 tells whoever is named by
  * NOTIFY_SOCKET in its own environment (sd_notify(3)): READY=1 when its start is finished, and from
  * version 254 on X_SYSTEMD_UNIT_ACTIVE= for each target that is reached (systemd(1),
- * "$NOTIFY_SOCKET"). Stage 1 sets that variable when the socket is there.
+ * "$NOTIFY_SOCKET"). Stage 1 gives it that variable when the socket is there (stage1/bootend.h).
  */
 
 #include "base/err.h"
@@ -16,9 +16,11 @@
 struct event_base;
 struct node_bootend;
 
-/* Listens on the unix socket `path` (mode 0600), replacing one that is there; `up` is called once,
- * from the loop. ERR_IO, ERR_LIMIT for a path that is too long. */
-int node_bootend_new(struct event_base *base, const char *path, void (*up)(void *data), void *data,
+/* Makes the unix socket `path` (mode 0600), replacing one that is there. ERR_IO, ERR_LIMIT for a
+ * path that is too long. */
+int node_bootend_listen(const char *path, int *ret_fd, struct err *err);
+/* Listens on it; `up` is called once, from the loop. ERR_NOMEM. */
+int node_bootend_new(struct event_base *base, int take_fd, void (*up)(void *data), void *data,
 	struct node_bootend **ret, struct err *err);
 struct node_bootend *node_bootend_free(struct node_bootend *bootend); /* NULL is fine */
 

@@ -297,8 +297,9 @@ static void watch_for_end(struct node *node)
 	if (node->config->state_dir == NULL || node->config->name == NULL)
 		return;
 	AUTO_FREE char *path = path_printf(&err, "%s/" BOOTEND_SOCKET, node->config->state_dir);
-	if (path == NULL ||
-		node_bootend_new(node->base, path, on_up, node, &node->bootend, &err) < 0)
+	int fd;
+	if (path == NULL || node_bootend_listen(path, &fd, &err) < 0 ||
+		node_bootend_new(node->base, fd, on_up, node, &node->bootend, &err) < 0)
 		log_ignored(&err);
 }
 

@@ -24,19 +24,27 @@ char *script_client_url(const struct origin *o, const struct http_exchange *x, s
 	return path_printf(err, "http://%s", host);
 }
 
-static int put_net_script(struct origin *o, struct http_exchange *x, struct script_net *script,
-	struct buf *out, struct err *err)
+/* A machine that kernel and initramfs may come from, of our site if there is one; or NULL. */
+static const struct member *choose_peer(struct origin *o)
+{
+	const char *site = o->options.boot->node.site;
+	const struct member *member = NULL;
+	if (!o->options.boot_from_peers)
+		return NULL;
+	if (site != NULL)
+		member = hub_peer(o->hub, site, o->spread++);
+	return member != NULL ? member : hub_peer(o->hub, NULL, o->spread++);
+}
+
+/* A system in memory, too, knows the server: it reports there when it is up. */
+static int put_net_script(struct origin *o, struct http_exchange *x, const struct boot *boot,
+	struct script_net *script, struct buf *out, struct err *err)
 {
 	char address[NODE_ADDRESS_TEXT_SIZE], peer[NODE_ADDRESS_TEXT_SIZE + 8];
 	AUTO_FREE char *url = script_client_url(o, x, err);
 	if (url == NULL)
 		return -1;
-	const char *site = o->options.boot->node.site;
-	const struct member *member = NULL;
-	if (o->options.boot_from_peers && site != NULL)
-		member = hub_peer(o->hub, site, o->spread++);
-	if (o->options.boot_from_peers && member == NULL)
-		member = hub_peer(o->hub, NULL, o->spread++);
+	const struct member *member = boot->network ? choose_peer(o) : NULL;
 	if (member != NULL) {
 		snprintf(peer, sizeof(peer), "http://%s",
 			node_address_text(&member->address, address));
@@ -97,10 +105,8 @@ static int put_script(struct origin *o, struct http_exchange *x, const struct bo
 	AUTO_FREE char *dir = cmdline != NULL ? path_printf(err, "/boot/%s/", boot->name) : NULL;
 	if (dir == NULL)
 		return -1;
-	struct script_net net = {.name = boot->name, .dir = dir, .cmdline = cmdline};
-	if (boot->network)
-		return put_net_script(o, x, &net, out, err);
-	return script_put(boot->name, dir, cmdline, out, err);
+	struct script_net script = {.name = boot->name, .dir = dir, .cmdline = cmdline};
+	return put_net_script(o, x, boot, &script, out, err);
 }
 
 void script_reply(

@@ -265,10 +265,18 @@ void choice_came_up(struct origin *o, const struct machine *m)
 
 void choice_reply_up(struct origin *o, struct http_exchange *x)
 {
+	struct err err = ERR_INIT;
+	AUTO_CLIENT client = {0};
 	const char *peer = http_exchange_peer(x);
-	const struct machine *m = machines_find(&o->machines, peer, strlen(peer));
+	if (client_read(http_exchange_request(x)->query, &client, &err) < 0) {
+		http_exchange_reply_text(x, 400, "%s", err.msg);
+		return;
+	}
+	/* By its card, if it says so: its system may have another address than its boot loader. */
+	const char *mac = client.who.text[IDENTITY_MAC], *name = mac[0] != '\0' ? mac : peer;
+	const struct machine *m = machines_find(&o->machines, name, strlen(name));
 	if (m == NULL || m->system == NULL) {
-		http_exchange_reply_text(x, 404, "nothing was booted from here by '%s'", peer);
+		http_exchange_reply_text(x, 404, "nothing was booted from here by '%s'", name);
 		return;
 	}
 	const struct journal_step step = {

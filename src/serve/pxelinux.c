@@ -90,7 +90,7 @@ static int put(struct origin *o, const struct pxelinux_question *q, const struct
 		.name = boot->name,
 		.dir = dir,
 		.cmdline = cmdline,
-		.origin = boot->network ? q->url : NULL,
+		.origin = q->url,
 		.device_trees = boot->device_trees != NULL,
 		.device_tree = device_tree,
 	};

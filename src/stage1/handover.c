@@ -176,11 +176,8 @@ int handover_exec(const struct handover *handover, const char *program, struct e
 		initramfs_free_after_exec(rootfd, &pipe, err) < 0)
 		return -1;
 	if (move_kernel_mounts(err) == 0 && enter_root(err) == 0) {
-		/* NixOS's stage 1 starts it with an empty environment (env -i). With a network root
-		 * the node wants to hear when the system is up (node/bootend.h). */
-		static char notify[] = "NOTIFY_SOCKET=/run/snowboot/notify";
-		bool listens = access("/run/snowboot/notify", F_OK) == 0;
-		char *const env[] = {listens ? notify : NULL, NULL};
+		/* NixOS's stage 1 starts it with an empty environment, too (env -i). */
+		char *const env[] = {NULL};
 		reset_process();
 		execve(program, args, env);
 		diagnose_exec(program, errno, err);

@@ -9,6 +9,7 @@
 #include "base/outfile.h"
 #include "base/path.h"
 #include "plan/plan.h"
+#include "stage1/bootend.h"
 #include "stage1/check.h"
 #include "stage1/cmdline.h"
 #include "stage1/handover.h"
@@ -20,6 +21,7 @@
 #include "stage1/mounts.h"
 #include "stage1/netroot.h"
 #include "stage1/node_program.h"
+#include "stage1/reporter.h"
 #include "stage1/rescue.h"
 #include "stage1/root.h"
 #include "stage1/swap.h"
@@ -50,7 +52,8 @@ struct boot {
 	struct timeline timeline;
 	bool has_netroot; /* the image comes over the network */
 	struct netroot netroot;
-	char *copy; /* of the image, in memory; NULL: where the plan says */
+	pid_t reporter; /* 0: none */
+	char *copy;     /* of the image, in memory; NULL: where the plan says */
 };
 
 /* /dev/console may be missing or closed when we start; nothing must land on fd 0 to 2 by accident.
@@ -172,6 +175,18 @@ static void enable_swap(struct boot *boot)
 		&boot->modules);
 }
 
+/* The node or, without one, a process of its own shall know when the system is up; and the system
+ * comes up also when they never do. */
+static void watch_for_end(struct boot *boot)
+{
+	struct err err = ERR_INIT;
+	if (!netroot_runs(&boot->netroot) &&
+		reporter_start(&boot->cmdline, "/run", &boot->reporter, &err) < 0)
+		log_ignored(&err);
+	if (bootend_prepare("/run", &err) < 0)
+		log_ignored(&err);
+}
+
 /* For whoever wants to know later; a boot does not fail for it. */
 static void write_timeline(const struct boot *boot)
 {
@@ -204,6 +219,7 @@ static int hand_over(struct boot *boot, struct err *err)
 		return -1;
 	if (boot->has_netroot)
 		netroot_finish_system(&boot->netroot, ROOT);
+	watch_for_end(boot);
 	timeline_begin(&boot->timeline, "drivers");
 	hardware_join(&boot->hardware, JOIN_MS);
 	timeline_begin(&boot->timeline, NULL);
@@ -242,6 +258,8 @@ static int boot(struct boot *boot, struct err *err)
 static void clean_up(struct boot *boot)
 {
 	root_unmount();
+	reporter_stop(boot->reporter);
+	boot->reporter = 0;
 	netroot_stop(&boot->netroot);
 	free(TAKE_PTR(boot->copy));
 	(void)umount2("/run/nixos-etc-metadata", MNT_DETACH); /* often not mounted */
@@ -261,6 +279,8 @@ int main(int argc, char **argv)
 		return supervisor_main();
 	if (strcmp(argv[0], NODE_NAME) == 0)
 		return node_program_main();
+	if (strcmp(argv[0], REPORTER_NAME) == 0)
+		return reporter_main();
 	if (getpid() != 1) {
 		fprintf(stderr, "stage1: this is PID 1 of an initramfs, not a program to run\n");
 		return 2;

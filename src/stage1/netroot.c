@@ -246,6 +246,11 @@ int netroot_copy(const struct netroot_env *env, struct netroot *netroot, uint64_
 	return *ret_file != NULL ? 0 : -1;
 }
 
+bool netroot_runs(const struct netroot *netroot)
+{
+	return netroot->supervisor.pid > 0;
+}
+
 void netroot_stop(struct netroot *netroot)
 {
 	supervisor_stop(&netroot->supervisor);

@@ -59,6 +59,8 @@ int netroot_attach(const struct netroot_env *env, struct netroot *ret, struct er
  */
 int netroot_copy(const struct netroot_env *env, struct netroot *netroot, uint64_t size,
 	char **ret_file, struct err *err);
+/* Whether the node goes on when the system starts. */
+bool netroot_runs(const struct netroot *netroot);
 /* After everything that was mounted from it is not any more: detaches. */
 void netroot_stop(struct netroot *netroot);
 

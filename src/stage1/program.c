@@ -5,7 +5,11 @@
  */
 #include "stage1/program.h"
 
+#include "base/fd.h"
+
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -33,18 +37,30 @@ static void become(const char *name, const int fds[PROGRAM_FDS])
 	}
 	char *const args[] = {(char *)name, NULL};
 	char *const env[] = {NULL};
-	(void)syscall(SYS_close_range, BEHIND_FD, ~0u, 0);
+	/* By exec, and no sooner: that is what the parent waits for. */
+	if (syscall(SYS_close_range, BEHIND_FD, ~0u, CLOSE_RANGE_CLOEXEC) < 0) /* Linux 5.11 */
+		(void)syscall(SYS_close_range, BEHIND_FD, ~0u, 0);
 	execve("/proc/self/exe", args, env);
 	_exit(127);
 }
 
 int program_start(const char *name, const int fds[PROGRAM_FDS], pid_t *ret_pid, struct err *err)
 {
-	pid_t pid = fork();
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, "cannot start '%s'", name);
+	AUTO_FD int ours = ends[0], theirs = ends[1];
+	AUTO_FD int until_exec = fcntl(theirs, F_DUPFD_CLOEXEC, BEHIND_FD);
+	fd_close_ptr(&theirs);
+	pid_t pid = until_exec < 0 ? -1 : fork();
 	if (pid < 0)
 		return err_sys(err, "cannot start '%s'", name);
 	if (pid == 0)
 		become(name, fds);
+	fd_close_ptr(&until_exec);
+	char nothing;
+	while (read(ours, &nothing, 1) < 0 && errno == EINTR)
+		;
 	*ret_pid = pid;
 	return 0;
 }

@@ -77,6 +77,7 @@ struct lab_client {
 	char *transcript; /* DIR/console-NAME */
 	int tap_fd;
 	struct vm *vm;
+	unsigned up_ms; /* that it took to come up: how busy the host is */
 };
 #define LAB_CLIENT_INIT \
 	(struct lab_client) \

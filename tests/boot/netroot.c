@@ -3,7 +3,7 @@
  * Diskless machines whose system stays on the network, by real PXE: netroot CASE.
  *
  *	nixos-init  the node is killed while the guest is busy
- *	systemd     the origin goes away during the boot and comes back
+ *	systemd     the origin goes away during the boot and comes back; then kexec
  *	scripted    a disk keeps chunks: what a reboot fetches, then what a second generation does
  *	swarm       three machines; the origin is cut off once the first has everything
  *
@@ -50,11 +50,12 @@ static int nixos_init(struct lab *lab, struct err *err)
 	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
 	const struct machine m = netroot_machine("52:54:00:5b:01:01");
 	long long stall_ms;
-	if (netroot_serve(lab, system, NULL, err) < 0)
+	if (netroot_forget_profiles(lab, err) < 0 || netroot_serve(lab, system, NULL, err) < 0)
 		return -1;
 	lab_step(lab, "the server serves");
 	if (netroot_boot(lab, "nixos-init", &m, &client, err) < 0 ||
 		guest_waited_for_nothing(vm_console(client.vm), err) < 0 ||
+		netroot_await_up(lab, err) < 0 ||
 		netroot_kill_nodes(vm_console(client.vm), 1, &stall_ms, err) < 0)
 		return -1;
 	lab_step(lab, "node killed once: the longest read took %lld ms", stall_ms);
@@ -92,9 +93,13 @@ static int systemd(struct lab *lab, struct err *err)
 	if (netroot_expect_running(&client, err) < 0)
 		return -1;
 	lab_step(lab, "from there to `running`");
-	if (look_inside(lab, &client, system, ms, err) < 0 || netroot_reboot(&client, err) < 0)
+	if (look_inside(lab, &client, system, ms, err) < 0 ||
+		netroot_kexec(lab, &client, system, err) < 0)
 		return -1;
-	lab_step(lab, "rebooted in order");
+	lab_step(lab, "started anew by kexec, to `running`");
+	if (look_inside(lab, &client, system, 0, err) < 0 || netroot_poweroff(&client, err) < 0)
+		return -1;
+	lab_step(lab, "switched off in order");
 	return 0;
 }
 
@@ -121,7 +126,8 @@ static int check_share(const char *what, long long bytes, long long max, struct 
 		err, ERR_LIMIT, "%s took %lld bytes from the origin > max %lld", what, bytes, max);
 }
 
-/* A machine with a disk for its cache: booted, booted again, then with a newer system. */
+/* A machine with a disk for its cache: booted, booted again, then with a newer system. Its init
+ * clears the environment, and the node hears of its end all the same. */
 static int scripted(struct lab *lab, struct err *err)
 {
 	AUTO_FREE char *system = lab_fixture("scripted");
@@ -130,12 +136,15 @@ static int scripted(struct lab *lab, struct err *err)
 	struct machine m = netroot_machine("52:54:00:5b:01:04");
 	long long first, again, differing, limit;
 	if (disk == NULL || netroot_make_cache_disk(disk, err) < 0 ||
-		netroot_serve(lab, system, NULL, err) < 0)
+		netroot_forget_profiles(lab, err) < 0 || netroot_serve(lab, system, NULL, err) < 0)
 		return -1;
 	m.drives[0].path = disk;
 	AUTO_LAB_CLIENT one = LAB_CLIENT_INIT, two = LAB_CLIENT_INIT, three = LAB_CLIENT_INIT;
 	if (fetched_by_boot(lab, "first", &m, &one, &first, err) < 0 ||
-		netroot_reboot(&one, err) < 0)
+		netroot_await_up(lab, err) < 0)
+		return -1;
+	lab_step(lab, "the origin knows that it is up");
+	if (netroot_reboot(&one, err) < 0)
 		return -1;
 	lab_step(lab, "rebooted in order");
 	lab_client_done(&one);

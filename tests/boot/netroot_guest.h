@@ -33,6 +33,12 @@ int netroot_origin_bytes(struct lab *lab, long long *ret, struct err *err);
 int netroot_origin_boot_bytes(struct lab *lab, long long *ret, struct err *err);
 /* Until the origin knows that a machine has all of its system. */
 int netroot_await_complete(struct lab *lab, struct err *err);
+/* Forgets what earlier boots touched; before the server starts. */
+int netroot_forget_profiles(struct lab *lab, struct err *err);
+/* Until the origin knows that a machine is up. */
+int netroot_await_reported(struct lab *lab, struct err *err);
+/* The same, and until it has kept what its boot touched. */
+int netroot_await_up(struct lab *lab, struct err *err);
 
 int netroot_expect_kernel(struct lab_client *client, struct err *err);
 /* The device is attached and the system's own init starts. */
@@ -49,6 +55,8 @@ int netroot_wait(struct lab_client *client, unsigned ms, struct err *err);
 /* It switches itself off, or would start again, soon and without a complaint. */
 int netroot_poweroff(struct lab_client *client, struct err *err);
 int netroot_reboot(struct lab_client *client, struct err *err);
+/* It starts the kernel anew by itself, with the same command line, and comes to `running` again. */
+int netroot_kexec(struct lab *lab, struct lab_client *client, const char *system, struct err *err);
 
 /* Supervisor and node run, named and guarded as they must be. */
 int netroot_processes(struct console *c, struct err *err);

@@ -185,12 +185,14 @@ static int in_ram(struct lab *lab, struct err *err)
 		.nics = {{.mac = "52:54:00:5b:02:03", .rom = NIC_ROM_IPXE, .boot = true}}};
 	if (netroot_serve(lab, system, "snowboot.root=ram", err) < 0 ||
 		lab_client_start(lab, "ram", &m, &client, err) < 0 ||
-		netroot_expect_running(&client, err) < 0 || lab_kill_server(lab, err) < 0)
+		netroot_expect_running(&client, err) < 0 || netroot_await_reported(lab, err) < 0 ||
+		lab_kill_server(lab, err) < 0)
 		return -1;
-	lab_step(lab, "running, and the origin is gone");
+	lab_step(lab, "running, the origin knows, and is gone");
 	struct console *c = vm_console(client.vm);
 	if (run_in_guest(&client,
-		    "! grep -qa '^@snowboot' /proc/[0-9]*/cmdline && ! test -e /sys/block/nbd0/pid "
+		    "! grep -qa '^@\\?snowboot' /proc/[0-9]*/cmdline && ! test -e "
+		    "/sys/block/nbd0/pid "
 		    "&& "
 		    "losetup | grep -q image.squashfs",
 		    err) < 0 ||

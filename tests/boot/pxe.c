@@ -77,12 +77,35 @@ static int boot(struct lab *lab, const struct pxe_case *test, const char *system
 	return check_server(lab, test, err);
 }
 
+/* Told by who is left of stage 1, in the system's own network; and then nobody is. */
+static int check_report(struct lab *lab, struct err *err)
+{
+	for (unsigned i = 0;; i++) {
+		AUTO_FREE char *log = lab_server_log(lab, err);
+		if (log == NULL)
+			return -1;
+		if (strstr(log, "multi-user") != NULL)
+			break;
+		if (i == 60)
+			return err_raise(err, ERR_AGAIN,
+				"the server does not hear that the "
+				"machine is up: %s",
+				log);
+		if (shell_must(lab_console(lab), "sleep 1", 30000, NULL, err) < 0)
+			return -1;
+	}
+	return shell_must(lab_console(lab), "! pgrep snowboot", 30000, NULL, err);
+}
+
 static int look_inside(struct lab *lab, const char *system, struct err *err)
 {
 	struct console *c = lab_console(lab);
 	if (guest_is_running(c, err) < 0 || guest_waited_for_nothing(c, err) < 0)
 		return -1;
 	lab_step(lab, "systemd is running, nothing was waited for in vain");
+	if (check_report(lab, err) < 0)
+		return -1;
+	lab_step(lab, "the server knows");
 	if (guest_command_line(c, system, err) < 0 || guest_stage1_report(c, system, err) < 0)
 		return -1;
 	lab_step(lab, "command line and stage 1's report");

@@ -83,7 +83,7 @@ static int await_used_up(struct lab *lab, struct lab_client *client, struct err 
 
 static int run(struct lab *lab, struct err *err)
 {
-	AUTO_FREE char *system = lab_fixture("systemd");
+	AUTO_FREE char *system = lab_fixture("scripted");
 	AUTO_FREE char *path = path_printf(err, "%s/specialisation/quiet", system);
 	AUTO_FREE char *special = path != NULL ? realpath(path, NULL) : NULL;
 	if (special == NULL)

@@ -152,6 +152,10 @@ grep -Fxq "'52:54:00:00:00:03' came up with '$name': what it was given for once 
 	fail "no line of it: $(cat "$tmp/second.err")"
 touch -d '1 hour ago' "$file"
 check_boots "$three" "$name"
+# By its card, whatever address its system has; then it is used up once more.
+check_equal "status for a card that booted nothing" "$(code "$url/v1/up?mac=52-54-00-00-00-09")" 404
+check_equal "who says so by its card" "$(get "$url/v1/up?mac=01-52-54-00-00-00-03")" noted
+check_boots "$three" "$second_name"
 stop "$server"
 
 # A damaged record gives nothing out.

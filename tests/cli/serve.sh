@@ -46,7 +46,7 @@ status_page=$(get "$url/")
 get "$boot/netboot.ipxe?mac=" >"$tmp/script"
 check_equal "first line of the script" "$(head -n 1 "$tmp/script")" '#!ipxe'
 check_equal "kernel line" "$(grep ^kernel "$tmp/script")" \
-	"kernel /boot/$name/bzImage initrd=initrd $(network_cmdline "$system") quiet two || goto failed"
+	"kernel /boot/$name/bzImage initrd=initrd $(network_cmdline "$system") quiet two snowboot.origin=$url BOOTIF=01-\${netX/mac:hexhyp} || goto failed"
 get "$boot/bzImage" | cmp - "$system/kernel"
 get "$url/boot/$name/initrd" >"$tmp/initrd"
 size=$(stat -c %s "$tmp/initrd")

@@ -29,6 +29,16 @@ static void say(const char *path, const char *text)
 	close(fd);
 }
 
+static struct node_bootend *hear(struct event_base *base, const char *path, int *ups)
+{
+	struct err err = ERR_INIT;
+	struct node_bootend *b = NULL;
+	int fd = -1;
+	assert_ok(node_bootend_listen(path, &fd, &err));
+	assert_ok(node_bootend_new(base, fd, count, ups, &b, &err));
+	return b;
+}
+
 static void hears_once(void **state)
 {
 	(void)state;
@@ -38,7 +48,7 @@ static void hears_once(void **state)
 	struct event_base *base = event_base_new();
 	struct node_bootend *b, *again;
 	AUTO_FREE char *path = path_printf(&err, "%s/%s", test_tmpdir(), BOOTEND_SOCKET);
-	assert_ok(node_bootend_new(base, path, count, &ups, &b, &err));
+	b = hear(base, path, &ups);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	say(path, "STATUS=READY=1\nX_SYSTEMD_UNIT_ACTIVE=basic.target");
@@ -50,7 +60,7 @@ static void hears_once(void **state)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	assert_int_equal(ups, 1);
 	/* The node is started again in the place of one that died. */
-	assert_ok(node_bootend_new(base, path, count, &ups, &again, &err));
+	again = hear(base, path, &ups);
 	node_bootend_free(b);
 	say(path, "READY=1\nSTATUS=Startup finished in 3.1s.");
 	event_base_loop(base, EVLOOP_NONBLOCK);
@@ -63,18 +73,16 @@ static void no_place(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	struct event_base *base = event_base_new();
-	struct node_bootend *b;
+	int fd;
 	char path[200];
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';
-	assert_int_equal(node_bootend_new(base, path, count, NULL, &b, &err), -1);
+	assert_int_equal(node_bootend_listen(path, &fd, &err), -1);
 	assert_int_equal(err.kind, ERR_LIMIT);
 	err_reset(&err);
-	assert_int_equal(node_bootend_new(base, "/nowhere/notify", count, NULL, &b, &err), -1);
+	assert_int_equal(node_bootend_listen("/nowhere/notify", &fd, &err), -1);
 	assert_err(&err, ERR_NOT_FOUND,
 		"cannot listen on '/nowhere/notify': No such file or directory");
-	event_base_free(base);
 }
 
 int main(int argc, char **argv)
