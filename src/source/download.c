@@ -19,9 +19,10 @@
 #include <string.h>
 #include <time.h>
 
-#define TRIES 4      /* in a row without a byte */
-#define PAUSE_MS 250 /* before the second try; doubles each time */
-#define POLL_MS 1000 /* the thread's longest sleep */
+#define TRIES 4            /* in a row that were not worth it */
+#define PAUSE_MS 250       /* before the second try; doubles each time */
+#define POLL_MS 1000       /* the thread's longest sleep */
+#define REFUSED_MAX 65536U /* bytes that are read of the page of an error */
 
 enum phase { PHASE_WAITING, PHASE_RUNNING, PHASE_ENDED };
 
@@ -37,6 +38,8 @@ struct download {
 	uint64_t skip;     /* bytes of this try that were there already */
 	bool looked;       /* at how this try's answer begins */
 	uint64_t at_try;   /* `received` when this try began */
+	int64_t try_ms;    /* when that was */
+	size_t refused;    /* bytes of the page that says why */
 	unsigned tries;
 	int64_t due_ms; /* waiting: not before */
 	/* Under the lock. */
@@ -71,8 +74,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 	struct download *d = user;
 	size_t len = size * count, taken = len;
 	struct err err = ERR_INIT;
-	if (download_request_refused(&d->request))
-		return len; /* the text of an error page */
+	if (download_request_refused(&d->request)) {
+		d->refused += len;
+		return d->refused <= REFUSED_MAX ? len : 0;
+	}
 	if (!d->looked && d->received > 0 && !download_request_resumed(&d->request))
 		d->skip = d->received;
 	d->looked = true;
@@ -105,6 +110,8 @@ static void begin_try(struct downloader *dl, struct download *d)
 		.on_body = on_body,
 		.user = d};
 	d->at_try = d->received;
+	d->try_ms = now_ms();
+	d->refused = 0;
 	d->skip = 0;
 	d->looked = false;
 	d->paused = false;
@@ -115,13 +122,20 @@ static void begin_try(struct downloader *dl, struct download *d)
 		pthread_cond_broadcast(&dl->change);
 }
 
+/* Fewer bytes than the lowest rate asks for, by one connection after another, are too few, too. */
+static bool was_worth_it(const struct download *d)
+{
+	int64_t seconds = (now_ms() - d->try_ms) / 1000 + 1;
+	return d->received - d->at_try >= (uint64_t)seconds * DOWNLOAD_SLOWEST;
+}
+
 /* A try ended: with the file, with a failure, or with another try to come. */
 static void end_try(struct downloader *dl, struct download *d, CURLcode code)
 {
 	struct err err = ERR_INIT;
 	int again = download_request_end(&d->request, dl->multi, code, &err);
 	pthread_mutex_lock(&dl->lock);
-	if (d->received > d->at_try)
+	if (was_worth_it(d))
 		d->tries = 0;
 	d->phase = PHASE_ENDED;
 	if (again == 1 && ++d->tries < TRIES) {

@@ -17,6 +17,9 @@
 /* Bytes of one file that may wait to be read. */
 #define DOWNLOAD_WINDOW ((size_t)2 << 20)
 
+/* Bytes a second; what is slower for some time is given up. */
+#define DOWNLOAD_SLOWEST 1024
+
 /* Keys for AWS Signature Version 4. */
 struct download_auth {
 	char *key_id, *secret;

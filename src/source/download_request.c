@@ -10,7 +10,7 @@
 
 #define CONNECT_TIMEOUT_S 15L
 #define REDIRECTS 5L
-#define SLOW_BYTES 1024L /* a second */
+#define HEADERS_MAX (256U << 10)
 #define BUFFER_BYTES (128L << 10)
 
 void download_auth_done(struct download_auth *auth)
@@ -58,6 +58,15 @@ static int sign(struct download_request *r, const struct download_auth *auth, st
 	return 0;
 }
 
+/* Called by curl, which itself has no bound for all of them together. */
+static size_t on_header(char *bytes, size_t size, size_t count, void *user)
+{
+	struct download_request *r = user;
+	(void)bytes;
+	r->header_bytes += size * count;
+	return r->header_bytes <= HEADERS_MAX ? size * count : 0;
+}
+
 static int set_up(struct download_request *r, const struct download_ask *ask, struct err *err)
 {
 	CURL *curl = r->curl;
@@ -68,13 +77,15 @@ static int set_up(struct download_request *r, const struct download_ask *ask, st
 	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(curl, CURLOPT_MAXREDIRS, REDIRECTS);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)DOWNLOAD_SLOWEST);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)ask->stall_s);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "snowboot/" SNOWBOOT_VERSION);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, r->error);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ask->on_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, ask->user);
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, r);
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, ask->user);
 	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 	if (ask->netrc != NULL)
@@ -152,10 +163,13 @@ static bool is_passing(CURLcode code)
 static int explain(const struct download_request *r, CURLcode code, struct err *err)
 {
 	const char *why = r->error[0] != '\0' ? r->error : curl_easy_strerror(code);
-	enum err_kind kind = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL
-		? ERR_USAGE
-		: code == CURLE_OUT_OF_MEMORY ? ERR_NOMEM
-					      : ERR_IO;
+	enum err_kind kind = code == CURLE_URL_MALFORMAT ? ERR_USAGE
+		: code == CURLE_OUT_OF_MEMORY            ? ERR_NOMEM
+							 : ERR_IO;
+	if (r->header_bytes > HEADERS_MAX)
+		return err_raise(err, ERR_LIMIT,
+			"cannot fetch '%s': it has more than %u bytes of headers", r->url,
+			HEADERS_MAX);
 	err_raise(err, kind, "cannot fetch '%s': %s", r->url, why);
 	return is_passing(code) ? 1 : -1;
 }
@@ -177,8 +191,11 @@ static int explain_status(const struct download_request *r, long status, struct 
 
 int download_request_end(struct download_request *r, CURLM *multi, CURLcode code, struct err *err)
 {
-	int result =
-		code == CURLE_OK ? explain_status(r, status_of(r), err) : explain(r, code, err);
+	/* The page of an error may be longer than anybody reads. */
+	bool answered = code == CURLE_OK ||
+		(code == CURLE_WRITE_ERROR && download_request_refused(r) &&
+			r->header_bytes <= HEADERS_MAX);
+	int result = answered ? explain_status(r, status_of(r), err) : explain(r, code, err);
 	download_request_drop(r, multi);
 	return result;
 }

@@ -13,6 +13,7 @@ struct download_request {
 	CURL *curl; /* NULL: none is under way */
 	struct curl_slist *headers;
 	const char *url; /* borrowed */
+	size_t header_bytes;
 	char error[CURL_ERROR_SIZE];
 };
 
