@@ -4,14 +4,22 @@
 "-nar" is one for large NARs alone, and all else is served as it is.
 
 ok        as it is                        hang      takes the request and says nothing
-status-N  answers N                       circle    redirects to itself
+status-N  answers N
 early     ends after half, always         broken    ends after half, but goes on by ranges
 norange   as broken, but sends it all again
-trickle   a byte every 300 ms
+lying     as broken, but what it calls the rest is the beginning
+drip      a hundred bytes of it per connection
+stall     half of it, then nothing        trickle   a byte a second
 auth      wants user "u", password "p"    huge      10 MiB of references
+busy      answers 503 twice, then gives   moved     redirects to /ok/…
+circle    redirects to itself             garbage   no HTTP at all
+to-file   redirects to a file:// URL      headers   never ends them
+endless   answers 500 with a page that never ends
+spiral    redirects to itself, with a page that never ends
 LOG gets a line of method, path and status for each request.
 """
 import base64
+import collections
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +27,7 @@ from pathlib import Path
 
 port, folder, log_file = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 log = open(log_file, "a", buffering=1, encoding="utf-8")
-seen = set()
+seen = collections.Counter()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -41,42 +49,92 @@ class Handler(BaseHTTPRequestHandler):
 
     def half(self, body, resumes):
         """The first half of it, then the end; later requests as `resumes` says."""
-        asked = self.headers.get("Range")
-        if self.path in seen and resumes == "range" and asked:
-            start = int(asked.removeprefix("bytes=").split("-")[0])
-            self.answer(body[start:], 206,
-                        headers=[("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")])
-        elif self.path in seen and resumes == "again":
+        first, start = not seen[self.path], self.start()
+        seen[self.path] += 1
+        if not first and start > 0 and resumes in ("range", "lie"):
+            rest = body[start:] if resumes == "range" else body[:len(body) - start]
+            self.answer(rest, 206, headers=[self.content_range(start, body)])
+        elif not first and resumes == "again":
             self.answer(body)
         else:
-            seen.add(self.path)
             self.answer(body[:len(body) // 2], length=len(body))
             self.close_connection = True
+
+    def start(self):
+        """Where what is asked for begins."""
+        return int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+
+    @staticmethod
+    def content_range(start, body):
+        return ("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+
+    def drip(self, body):
+        start = self.start()
+        self.answer(body[start:start + 100], 206 if start > 0 else 200, length=len(body) - start,
+                    headers=[self.content_range(start, body)] if start > 0 else ())
+        self.close_connection = True
+
+    def slowly(self, body):
+        """Half of it at once, then a byte a second."""
+        self.answer(body[:len(body) // 2], length=len(body))
+        for byte in body[len(body) // 2:]:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(1)
+
+    def forever(self, status, headers=()):
+        """A body, or headers, without an end."""
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        if status != 200:
+            self.end_headers()
+        self.flush_headers()
+        while True:
+            self.wfile.write(b"X-More: and more\r\n" * 1000)
 
     def misbehave(self, mode, body):
         if mode == "hang":
             time.sleep(30)
             self.close_connection = True
+        elif mode == "stall":
+            self.answer(body[:len(body) // 2], length=len(body))
+            time.sleep(30)
         elif mode.startswith("status-"):
             self.answer(b"an error page\n", int(mode.removeprefix("status-")))
-        elif mode == "circle":
-            self.answer(b"", 302, headers=[("Location", self.path)])
-        elif mode in ("early", "broken", "norange"):
-            self.half(body, {"early": "never", "broken": "range", "norange": "again"}[mode])
+        elif mode == "busy":
+            seen[self.path] += 1
+            self.answer(body, 503 if seen[self.path] <= 2 else 200)
+        elif mode in ("circle", "moved", "to-file", "spiral"):
+            self.redirect(mode)
+        elif mode in ("early", "broken", "norange", "lying"):
+            self.half(body, {"broken": "range", "norange": "again", "lying": "lie"}.get(mode))
+        elif mode == "drip":
+            self.drip(body)
         elif mode == "trickle":
-            self.answer(b"", length=len(body))
-            for byte in body:
-                self.wfile.write(bytes([byte]))
-                self.wfile.flush()
-                time.sleep(0.3)
+            self.slowly(body)
         elif mode == "auth":
             wanted = "Basic " + base64.b64encode(b"u:p").decode()
             good = self.headers.get("Authorization") == wanted
             self.answer(body if good else b"", 200 if good else 401)
         elif mode == "huge":
             self.answer(body + b"X: " + b"9y8pmvk8gdwwznmkzxa6pwyah52xy3nk-x " * (300000))
+        elif mode == "garbage":
+            self.wfile.write(b"this is no HTTP\r\n\r\n" * 10)
+            self.close_connection = True
+        elif mode == "headers":
+            self.forever(200)
+        elif mode == "endless":
+            self.forever(500)
         else:
             self.answer(body)
+
+    def redirect(self, mode):
+        _, _, name = self.path.split("/", 2)
+        to = {"moved": f"/ok/{name}", "to-file": f"file://{folder}/{name}"}.get(mode, self.path)
+        if mode == "spiral":
+            self.forever(302, [("Location", to)])
+        self.answer(b"", 302, headers=[("Location", to)])
 
     def do_GET(self):
         _, mode, name = self.path.split("/", 2)
@@ -95,4 +153,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_args):
+        """Whoever goes away does so on purpose."""
+
+
+Server(("127.0.0.1", port), Handler).serve_forever()

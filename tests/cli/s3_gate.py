@@ -3,7 +3,8 @@
 """s3_gate.py LISTEN_PORT BACKEND_PORT: a proxy that holds every request to its AWS Signature Version 4.
 
 Written from Amazon's description ("Signature Calculations for the Authorization Header"), since the S3 server of the tests
-accepts any signature. Key and secret are in the environment. GETs without a signature pass, as in a public bucket.
+accepts any signature. Key and secret are in the environment. GETs without a signature pass, as in a public bucket, unless
+GATE_PUBLIC=no.
 With GATE_FLAKY=N, each N-th request is answered 503 first, as a store under load does."""
 import hashlib
 import hmac
@@ -17,6 +18,7 @@ import urllib.parse
 
 KEY, SECRET = os.environ["AWS_ACCESS_KEY_ID"], os.environ["GATE_SECRET"]
 FLAKY = int(os.environ.get("GATE_FLAKY", "0"))
+PUBLIC = os.environ.get("GATE_PUBLIC") != "no"
 count = 0
 lock = threading.Lock()
 
@@ -48,7 +50,7 @@ def expected(handler, body, signed, scope):
 def is_signed(handler, body):
     field = handler.headers.get("Authorization")
     if field is None:
-        return handler.command in ("GET", "HEAD") and "list-type" not in handler.path
+        return PUBLIC and handler.command in ("GET", "HEAD") and "list-type" not in handler.path
     if not field.startswith("AWS4-HMAC-SHA256 "):
         return False
     words = dict(word.strip().split("=", 1) for word in field[len("AWS4-HMAC-SHA256 "):].split(","))

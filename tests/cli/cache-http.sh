@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# A binary cache over HTTP that misbehaves (bad_cache.py): what breaks off is continued, what goes wrong is said, and nothing makes
+# us wait or take bytes without an end. Several caches: their order, and what comes from the next.
+. "$(dirname "$0")/../lib/cli.sh"
+. "$(dirname "$0")/../lib/cache.sh"
+
+make_cache xz
+cache=$tmp/cache-xz
+nar=$(field URL)
+nar_size=$(stat -c %s "$cache/$nar")
+serve_cache 18985 "$cache"
+check_ok http "$url/ok/$hash"
+check_equal 'requests' "$(asked .)" 5
+nothing_used() {
+	[ -z "$(find "$tmp/pool$count/objects" -type f -size +100k)" ] || fail 'something of it was used'
+	[ -z "$(ls "$tmp/pool$count/sessions")" ] || fail 'a session was left'
+}
+
+# What breaks off is continued, with and without ranges; what is busy is asked again; redirects are followed.
+for mode in broken-nar norange-nar busy moved; do
+	check_ok http "$url/$mode/$hash"
+	check_equal "words about $mode" "$(cat "$tmp/stderr")" ''
+	check_ok "$snowboot" pool verify --pool "$tmp/pool$count"
+	case $mode in
+	broken-nar) check_equal "continued" "$(asked "^GET /broken-nar/$nar 206 bytes=[1-9][0-9]*-")" 1 ;;
+	norange-nar) check_equal 'sent again' "$(asked "^GET /norange-nar/$nar 200 bytes=[1-9][0-9]*-")" 1 ;;
+	busy) check_equal 'tries' "$(asked "^GET /busy/$nar 503")" 2 ;;
+	moved) check_equal 'followed' "$(asked "^GET /ok/$nar 200")" 1 ;;
+	esac
+done
+check_fails 1 "snowboot: '$url/lying-nar/$nar': the xz stream is damaged: Lzma library error: Corrupted input data" \
+	http "$url/lying-nar/$hash"
+nothing_used
+
+# What ends early, always.
+rest=$((nar_size - nar_size / 2))
+check_fails 1 "snowboot: cannot fetch '$url/early-nar/$nar': transfer closed with $rest bytes remaining to read" \
+	http "$url/early-nar/$hash"
+nothing_used
+
+# Errors.
+cannot="snowboot: cannot fetch '$url"
+check_fails 1 "$cannot/status-500/$hash.narinfo': the cache answers 500" http "$url/status-500/$hash"
+check_equal 'tries' "$(asked "/status-500/$hash.narinfo 500")" 4
+check_fails 1 "$cannot/status-500-nar/$nar': the cache answers 500" http "$url/status-500-nar/$hash"
+nothing_used
+check_fails 1 "$cannot/status-404-nar/$nar': the cache answers 404" http "$url/status-404-nar/$hash"
+check_equal 'tries' "$(asked "/status-404-nar/$nar 404")" 1
+check_fails 1 "snowboot: '$hash' is not in the cache '$url/status-403'" http "$url/status-403/$hash"
+check_equal 'tries' "$(asked "/status-403/$hash.narinfo 403")" 1
+check_fails 1 "snowboot: '$hash' is not in the cache '$url/status-404'" http "$url/status-404/$hash"
+check_fails 1 "$cannot/status-418/$hash.narinfo': the cache answers 418" http "$url/status-418/$hash"
+check_fails 1 "$cannot/status-429/$hash.narinfo': the cache answers 429" http "$url/status-429/$hash"
+check_equal 'tries' "$(asked "/status-429/$hash.narinfo 429")" 4
+check_fails 1 "$cannot/circle/$hash.narinfo': Maximum (5) redirects followed" http "$url/circle/$hash"
+check_fails 1 "$cannot/to-file/$hash.narinfo': Protocol \"file\" not supported or disabled in libcurl" http "$url/to-file/$hash"
+check_fails 1 "$cannot/garbage/$hash.narinfo': Received HTTP/0.9 when not allowed" http "$url/garbage/$hash"
+run http "http://127.0.0.1:1/$hash"
+grep -Eqx "snowboot: cannot fetch 'http://127.0.0.1:1/nix-cache-info': Failed to connect to 127.0.0.1 port 1 after [0-9]+ ms: Couldn't connect to server" "$tmp/stderr" ||
+	fail "said: $(cat "$tmp/stderr")"
+
+# What is slow, or never comes to an end, is given up in bounded time. With one second to send 1 KiB, four times.
+slow='Operation too slow. Less than 1024 bytes/sec transferred the last 1 seconds'
+in_time() { # in_time SECONDS check_fails …
+	local begun=$SECONDS limit=$1
+	shift
+	"$@"
+	[ $((SECONDS - begun)) -le "$limit" ] || fail "that took $((SECONDS - begun)) s"
+}
+in_time 60 check_fails 1 "$cannot/hang/nix-cache-info': $slow" http "$url/hang/$hash"
+in_time 60 check_fails 1 "$cannot/trickle/$hash.narinfo': $slow" http "$url/trickle/$hash"
+in_time 60 check_fails 1 "$cannot/trickle-nar/$nar': $slow" http "$url/trickle-nar/$hash"
+nothing_used
+in_time 60 check_fails 1 "$cannot/stall-nar/$nar': $slow" http "$url/stall-nar/$hash"
+nothing_used
+# A hundred bytes per connection are an end to each, and would take a day in all.
+in_time 60 check_fails 1 "$cannot/drip-nar/$nar': transfer closed with $((nar_size - 400)) bytes remaining to read" \
+	http "$url/drip-nar/$hash"
+check_fails 1 "snowboot: '$url/huge/$hash.narinfo' has more than 1048576 bytes" http "$url/huge/$hash"
+in_time 60 check_fails 1 "$cannot/endless/$hash.narinfo': the cache answers 500" http "$url/endless/$hash"
+in_time 60 check_fails 1 "$cannot/spiral/$hash.narinfo': Maximum (5) redirects followed" http "$url/spiral/$hash"
+in_time 60 check_fails 1 "$cannot/headers/$hash.narinfo': it has more than 262144 bytes of headers" http "$url/headers/$hash"
+
+# Several: by their priorities, then as they are named; what the first lacks, or gives wrongly, comes from the next.
+mkdir -p "$tmp/part"
+cp "$cache/nix-cache-info" "$cache/$hash.narinfo" "$tmp/part"
+check_ok http --cache "$url/ok" "file://$tmp/part/$hash"
+check_stderr "^cannot fetch 'file://$tmp/part/nar/.*': there is none, trying '$url/ok/nar/.*' instead\$"
+check_equal 'asked for what the first has' "$(asked "/ok/$data_hash.narinfo")" 1
+check_ok http --cache "$url/early-nar" --cache "$url/ok" --store "$tmp/none" "$hash"
+check_equal 'words' "$(cat "$tmp/stderr")" \
+	"cannot fetch '$url/early-nar/$nar': transfer closed with $rest bytes remaining to read, trying '$url/ok/$nar' instead"
+check_ok http --cache "$url/status-500?priority=1" --cache "$url/ok" --cache "file://$tmp/none" --store "$tmp/none" "$hash"
+check_stderr "^cannot fetch 'file://$tmp/none/nix-cache-info': there is none, ignoring this cache\$"
+check_stderr "^cannot fetch '$url/status-500/$hash.narinfo': the cache answers 500, asking '$url/ok' instead\$"
+cp -r "$cache" "$tmp/first"
+sed -i 's/^Priority: .*//; $a Priority: 7' "$tmp/first/nix-cache-info"
+for order in "--cache $url/ok --cache file://$tmp/first" "--cache file://$tmp/first --cache $url/ok" \
+	"--cache $url/ok?priority=8 --cache file://$tmp/first" "--cache file://$tmp/first?priority=60 --cache $url/moved?priority=50"; do
+	# shellcheck disable=SC2086 # words
+	check_ok http $order --store "$tmp/none" "$hash"
+	case $order in
+	*priority=60*) check_equal "narinfos by $order" "$(asked '/moved/.*narinfo')" 2 ;;
+	*) check_equal "narinfos by $order" "$(asked 'narinfo')" 0 ;;
+	esac
+done
+# One that is damaged, by hash and by signature, is passed over too.
+cp -r "$cache" "$tmp/damaged"
+printf '\0' | dd of="$tmp/damaged/$nar" bs=1 seek=2000 conv=notrunc status=none
+check_ok http --cache "file://$tmp/damaged?priority=1" --cache "$url/ok" --store "$tmp/none" "$hash"
+check_stderr "^'file://$tmp/damaged/$nar': the xz stream is damaged: .*, trying '$url/ok/$nar' instead\$"
+check_ok "$snowboot" pool verify --pool "$tmp/pool$count"
+sed -i '/^Sig/d' "$tmp/damaged/$data_hash.narinfo"
+check_ok http --cache "file://$tmp/damaged?priority=1" --cache "$url/ok" --store "$tmp/none" "$hash"
+check_equal 'words' "$(cat "$tmp/stderr")" \
+	"narinfo 'file://$tmp/damaged/$data_hash.narinfo': it has no signature, asking '$url/ok' instead"
+rm "$tmp/part/$hash.narinfo"
+check_fails 1 "snowboot: '00000000000000000000000000000000' is in none of the 2 caches" \
+	http --cache "$url/ok" "file://$tmp/part/00000000000000000000000000000000"
+cp "$cache/$hash.narinfo" "$tmp/part"
+check_fails 1 "snowboot: '$top' refers to what is missing: '$data' is not in the cache 'file://$tmp/part'" \
+	http "file://$tmp/part/$hash"
+check_fails 2 "snowboot: cache 'file://$cache?priority=high' has the priority 'high', not a number" \
+	http --store "$tmp/none" --cache "file://$cache?priority=high" "$hash"
+check_fails 1 "$cannot/auth/nix-cache-info': the cache answers 401
+hint: name and password are taken from a netrc file" http "$url/auth/$hash"
