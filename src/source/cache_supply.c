@@ -133,13 +133,12 @@ static int ask_other(struct supply *s, const struct cached_path *path, size_t ca
 	struct err tried = ERR_INIT;
 	int r = cache_read_all(download, NARINFO_TEXT_MAX, &text, &tried);
 	if (r == 0)
-		r = cached_path_read(
-			s->caches->trust, download_url(download), hash, &text, &other, &tried);
+		r = cached_path_parse(download_url(download), hash, &text, &other, &tried);
+	if (r == 0)
+		r = cached_path_judge(s->caches->trust, download_url(download), &other, &tried);
 	download_stop(download);
 	/* The first failure is the one that is told. */
-	if (r < 0)
-		return 0;
-	if (!digest_equal(&other.info.nar_hash, &path->info.nar_hash)) {
+	if (r < 0 || !digest_equal(&other.info.nar_hash, &path->info.nar_hash)) {
 		cached_path_done(&other);
 		return 0;
 	}

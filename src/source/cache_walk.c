@@ -7,11 +7,11 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "nix/store_path.h"
-#include "source/caches_parts.h"
+#include "source/notary.h"
 
 #include <string.h>
 
-#define AT_ONCE 32
+#define AT_ONCE NOTARY_MAX /* questions */
 
 /* A question to one cache. */
 struct ask {
@@ -30,6 +30,8 @@ struct walk {
 	struct caches *caches;
 	struct progress *progress;
 	VEC(struct ask) asks;
+	struct answer answers[AT_ONCE]; /* to question i at i % AT_ONCE */
+	struct notary *notary;
 	struct cached_closure *cached;
 	/* The hashes seen: open addressing, places in `seen_hashes`, 0 for a free one. */
 	VEC(struct seen_hash) seen_hashes;
@@ -39,6 +41,9 @@ struct walk {
 
 static void walk_done(struct walk *w)
 {
+	w->notary = notary_free(w->notary);
+	for (size_t i = 0; i < AT_ONCE; i++)
+		answer_done(&w->answers[i]);
 	VEC_FOREACH(ask, &w->asks) {
 		download_stop(ask->download);
 		free(ask->path);
@@ -161,39 +166,65 @@ static int begin_ask(struct walk *w, struct ask *ask, struct err *err)
 	return cache_fetch(w->caches, ask->cache, file, &ask->download, err);
 }
 
-int cached_path_read(const struct trust *trust, const char *url, const char *hash,
-	const struct buf *text, struct cached_path *ret, struct err *err)
+int cached_path_parse(const char *url, const char *hash, const struct buf *text,
+	struct cached_path *ret, struct err *err)
 {
 	ERR_SCOPE(err, "narinfo '%s'", url);
 	struct cached_path path = {0};
 	if (narinfo_parse((const char *)text->data, text->len, hash, CACHES_STORE_DIR, &path.info,
 		    err) < 0)
 		return -1;
-	if (trust_check(trust, &path.info, CACHES_STORE_DIR, &path.is_file, &path.file_hash, err) <
-		0) {
-		cached_path_done(&path);
-		return -1;
-	}
 	*ret = path;
 	return 0;
 }
 
-/* Everything that may be wrong with an answer. */
-static int take_answer(
-	const struct walk *w, struct ask *ask, struct cached_path *ret, struct err *err)
+int cached_path_judge(
+	const struct trust *trust, const char *url, struct cached_path *path, struct err *err)
+{
+	ERR_SCOPE(err, "narinfo '%s'", url);
+	return trust_check(
+		trust, &path->info, CACHES_STORE_DIR, &path->is_file, &path->file_hash, err);
+}
+
+static struct answer *answer_to(struct walk *w, size_t i)
+{
+	return &w->answers[i % AT_ONCE];
+}
+
+/* Waits for the answer to question i, which is then judged while others are read. */
+static void read_answer(struct walk *w, size_t i)
 {
 	AUTO_BUF text = {0};
-	if (cache_read_all(ask->download, NARINFO_TEXT_MAX, &text, err) < 0 ||
-		cached_path_read(w->caches->trust, download_url(ask->download), ask->hash, &text,
-			ret, err) < 0)
+	const struct ask *ask = &w->asks.items[i];
+	struct answer *answer = answer_to(w, i);
+	answer->url = download_url(ask->download);
+	if (cache_read_all(ask->download, NARINFO_TEXT_MAX, &text, &answer->failure) == 0 &&
+		cached_path_parse(answer->url, ask->hash, &text, &answer->path, &answer->failure) ==
+			0)
+		notary_submit(w->notary, answer);
+	else
+		answer->judged = true;
+}
+
+/* The answer to question i, judged, or what is wrong with it. */
+static int take_answer(struct walk *w, size_t i, struct cached_path *ret, struct err *err)
+{
+	const struct ask *ask = &w->asks.items[i];
+	AUTO(answer_done) struct answer answer = {0};
+	notary_await(w->notary, answer_to(w, i));
+	answer = *answer_to(w, i);
+	*answer_to(w, i) = (struct answer){0};
+	if (!err_clean(&answer.failure)) {
+		*err = answer.failure;
 		return -1;
+	}
+	if (ask->path != NULL && strcmp(ask->path, answer.path.info.path) != 0)
+		return err_raise(err, ERR_CORRUPT, "narinfo '%s': it is of '%s', not of '%s'",
+			answer.url, answer.path.info.path, ask->path);
+	*ret = answer.path;
 	ret->cache = ask->cache;
-	if (ask->path == NULL || strcmp(ask->path, ret->info.path) == 0)
-		return 0;
-	err_raise(err, ERR_CORRUPT, "narinfo '%s': it is of '%s', not of '%s'",
-		download_url(ask->download), ret->info.path, ask->path);
-	cached_path_done(ret);
-	return -1;
+	answer.path = (struct cached_path){0};
+	return 0;
 }
 
 static int not_found(const struct walk *w, const struct ask *ask, struct err *err)
@@ -211,12 +242,12 @@ static int not_found(const struct walk *w, const struct ask *ask, struct err *er
 	return -1;
 }
 
-/* Takes the answer to question i, or asks the next cache. */
+/* Believes the answer to question i, or asks the next cache. */
 static int end_ask(struct walk *w, size_t i, struct err *err)
 {
 	struct cached_path path;
 	struct err failed = ERR_INIT;
-	int r = take_answer(w, &w->asks.items[i], &path, &failed);
+	int r = take_answer(w, i, &path, &failed);
 	struct ask *ask = &w->asks.items[i];
 	ask->download = download_stop(ask->download);
 	if (r == 0) {
@@ -241,14 +272,20 @@ static int end_ask(struct walk *w, size_t i, struct err *err)
 	return put_ask(w, again.hash, again.path, again.cache + 1, again.referrer, err);
 }
 
+/* Answers are read ahead, so that there is always one to judge. */
 static int walk_all(struct walk *w, struct err *err)
 {
-	size_t begun = 0;
-	for (size_t i = 0; i < w->asks.len; i++) {
-		for (; begun < w->asks.len && begun < i + AT_ONCE; begun++)
+	size_t begun = 0, read = 0, ended = 0;
+	while (ended < w->asks.len) {
+		for (; begun < w->asks.len && begun < ended + AT_ONCE; begun++)
 			if (begin_ask(w, &w->asks.items[begun], err) < 0)
 				return -1;
-		if (end_ask(w, i, err) < 0)
+		bool judged = read > ended && notary_has_judged(w->notary, answer_to(w, ended));
+		if (read < begun && !judged) {
+			read_answer(w, read++);
+			continue;
+		}
+		if (end_ask(w, ended++, err) < 0)
 			return -1;
 		progress_update(w->progress, w->cached->paths.len, NULL);
 	}
@@ -350,7 +387,7 @@ int caches_closure(struct caches *caches, const char *name, struct progress *pro
 		.cached = calloc(1, sizeof(struct cached_closure))};
 	if (w.cached == NULL)
 		return err_oom(err);
-	if (begin(&w, name, err) < 0)
+	if (notary_new(caches->trust, &w.notary, err) < 0 || begin(&w, name, err) < 0)
 		return -1;
 	progress_begin(progress, "look up", 0, "paths");
 	int r = walk_all(&w, err);

@@ -43,9 +43,12 @@ struct cached_path {
 };
 void cached_path_done(struct cached_path *path);
 
-/* Parses and checks the text of a narinfo; the message names `url`. */
-int cached_path_read(const struct trust *trust, const char *url, const char *hash,
-	const struct buf *text, struct cached_path *ret, struct err *err);
+/* Parses the text of a narinfo, which is not believed yet; the message names `url`. */
+int cached_path_parse(const char *url, const char *hash, const struct buf *text,
+	struct cached_path *ret, struct err *err);
+/* Fails when it is not to be believed; likewise. */
+int cached_path_judge(
+	const struct trust *trust, const char *url, struct cached_path *path, struct err *err);
 
 struct cached_closure {
 	struct closure closure;

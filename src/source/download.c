@@ -23,6 +23,9 @@
 #define PAUSE_MS 250       /* before the second try; doubles each time */
 #define POLL_MS 1000       /* the thread's longest sleep */
 #define REFUSED_MAX 65536U /* bytes that are read of the page of an error */
+#define CONNECTIONS_KEPT 64L
+/* Bytes that a reader is woken for before the end; fewer cost more in switches than they are. */
+#define READY_BYTES ((size_t)32 << 10)
 
 enum phase { PHASE_WAITING, PHASE_RUNNING, PHASE_ENDED };
 
@@ -43,6 +46,7 @@ struct download {
 	unsigned tries;
 	int64_t due_ms; /* waiting: not before */
 	/* Under the lock. */
+	pthread_cond_t change; /* enough bytes arrived, or it ended */
 	enum phase phase;
 	struct buf data; /* arrived; read up to `at` */
 	size_t at;
@@ -52,14 +56,22 @@ struct download {
 
 struct downloader {
 	pthread_mutex_t lock;
-	pthread_cond_t change; /* bytes arrived, or a download ended */
 	pthread_t thread;
 	bool started, closing;
+	bool woken;             /* the thread will look at what is wished for */
 	struct download *first; /* all of them */
 	CURLM *multi;
 	char *netrc;
 	unsigned stall_s;
 };
+
+/* Lets the thread look at what is wished for. Under the lock. */
+static void wake(struct downloader *dl)
+{
+	if (!dl->woken)
+		(void)curl_multi_wakeup(dl->multi); /* if not, it looks after a second */
+	dl->woken = true;
+}
 
 static int64_t now_ms(void)
 {
@@ -94,7 +106,8 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
 		taken = 0;
 	else
 		d->received += len - old;
-	pthread_cond_broadcast(&d->downloader->change);
+	if (d->data.len - d->at >= READY_BYTES)
+		pthread_cond_signal(&d->change);
 	pthread_mutex_unlock(&d->downloader->lock);
 	return taken;
 }
@@ -119,7 +132,7 @@ static void begin_try(struct downloader *dl, struct download *d)
 	if (download_request_begin(&d->request, &ask, dl->multi, &d->failure) < 0)
 		d->phase = PHASE_ENDED;
 	if (d->phase == PHASE_ENDED)
-		pthread_cond_broadcast(&dl->change);
+		pthread_cond_signal(&d->change);
 }
 
 /* Fewer bytes than the lowest rate asks for, by one connection after another, are too few, too. */
@@ -144,7 +157,7 @@ static void end_try(struct downloader *dl, struct download *d, CURLcode code)
 	} else {
 		d->failure = err;
 	}
-	pthread_cond_broadcast(&dl->change);
+	pthread_cond_signal(&d->change);
 	pthread_mutex_unlock(&dl->lock);
 }
 
@@ -155,6 +168,7 @@ static void free_download(struct downloader *dl, struct download *d)
 	if (d->next != NULL)
 		d->next->link = d->link;
 	buf_done(&d->data);
+	pthread_cond_destroy(&d->change);
 	free(d->url);
 	free(d);
 }
@@ -163,6 +177,7 @@ static void free_download(struct downloader *dl, struct download *d)
 static int attend(struct downloader *dl)
 {
 	int64_t now = now_ms(), wait = POLL_MS;
+	dl->woken = false;
 	for (struct download *d = dl->first, *next; d != NULL; d = next) {
 		next = d->next;
 		if (d->stopping) {
@@ -219,11 +234,13 @@ int downloader_new(const struct downloader_params *params, struct downloader **r
 	if (dl == NULL)
 		return err_oom(err);
 	pthread_mutex_init(&dl->lock, NULL);
-	pthread_cond_init(&dl->change, NULL);
 	dl->stall_s = params->stall_s;
 	dl->netrc = params->netrc != NULL ? strdup(params->netrc) : NULL;
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT); /* if not, the next call fails */
 	dl->multi = curl_multi_init();
+	/* Else as many as four times the transfers of the moment, which may be few. */
+	if (dl->multi != NULL)
+		(void)curl_multi_setopt(dl->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
 	int errnum = 0;
 	if (dl->multi == NULL || (params->netrc != NULL && dl->netrc == NULL))
 		err_oom(err);
@@ -252,7 +269,6 @@ struct downloader *downloader_free(struct downloader *dl)
 	while (dl->first != NULL)
 		free_download(dl, dl->first);
 	curl_multi_cleanup(dl->multi);
-	pthread_cond_destroy(&dl->change);
 	pthread_mutex_destroy(&dl->lock);
 	free(dl->netrc);
 	free(dl);
@@ -314,13 +330,14 @@ int download_start(struct downloader *dl, const char *url, const struct download
 		*ret = d;
 		return 0;
 	}
+	pthread_cond_init(&d->change, NULL);
 	pthread_mutex_lock(&dl->lock);
 	d->next = dl->first;
 	if (d->next != NULL)
 		d->next->link = &d->next;
 	dl->first = d;
+	wake(dl);
 	pthread_mutex_unlock(&dl->lock);
-	(void)curl_multi_wakeup(dl->multi); /* if not, it looks after a second */
 	*ret = d;
 	return 0;
 }
@@ -351,18 +368,17 @@ int download_read(struct download *d, void *data, size_t max, size_t *ret_len, s
 	if (is_file(d->url))
 		return read_file(d, data, max, ret_len, err);
 	pthread_mutex_lock(&dl->lock);
-	while (d->data.len == d->at && d->phase != PHASE_ENDED)
-		pthread_cond_wait(&dl->change, &dl->lock);
+	while (d->data.len - d->at < READY_BYTES && d->phase != PHASE_ENDED)
+		pthread_cond_wait(&d->change, &dl->lock);
 	*ret_len = take(d, data, max);
 	int r = 0;
 	if (*ret_len == 0 && !err_clean(&d->failure)) {
 		*err = d->failure;
 		r = -1;
 	}
-	bool wake = d->paused && d->data.len - d->at < DOWNLOAD_WINDOW / 2;
+	if (d->paused && d->data.len - d->at < DOWNLOAD_WINDOW / 2)
+		wake(dl);
 	pthread_mutex_unlock(&dl->lock);
-	if (wake)
-		(void)curl_multi_wakeup(dl->multi);
 	return r;
 }
 
@@ -379,8 +395,11 @@ struct download *download_stop(struct download *d)
 	}
 	pthread_mutex_lock(&dl->lock);
 	d->stopping = true;
+	if (d->phase == PHASE_RUNNING) /* curl has it */
+		wake(dl);
+	else
+		free_download(dl, d);
 	pthread_mutex_unlock(&dl->lock);
-	(void)curl_multi_wakeup(dl->multi);
 	return NULL;
 }
 
