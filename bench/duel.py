@@ -120,9 +120,10 @@ def serve(folder, *arguments, core=None):
     """snowboot serve without DHCP, its steps in `folder`; yields its URL and process id when it answers."""
     out, log = open(folder / "serve.out", "w", encoding="utf-8"), open(folder / "serve.log", "w", encoding="utf-8")
     pool = os.environ.get("SNOWBOOT_POOL", str(folder / "pool"))
-    process = subprocess.Popen(pinned(core) + [SNOWBOOT, "serve", "--dhcp", "off", "--listen", "127.0.0.1:0", "--pool", pool,
-                                               "--state", str(folder / "state"), *map(str, arguments)],
-                               stdin=subprocess.DEVNULL, stdout=out, stderr=log)
+    command = [SNOWBOOT, "serve", "--dhcp", "off", "--listen", "127.0.0.1:0", "--pool", pool, *map(str, arguments)]
+    if "ram" not in arguments or "--machines" in arguments:
+        command += ["--state", str(folder / "state")]
+    process = subprocess.Popen(pinned(core) + command, stdin=subprocess.DEVNULL, stdout=out, stderr=log)
     try:
         found = None
         while found is None:

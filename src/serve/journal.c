@@ -3,6 +3,7 @@
 #include "serve/journal.h"
 
 #include "base/mem.h"
+#include "serve/neighbour.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -104,19 +105,5 @@ void journal_put(const struct journal *journal, const struct journal_step *step)
 
 bool journal_find_mac(const char *client, char mac[18])
 {
-	FILE *table = fopen("/proc/net/arp", "re");
-	if (table == NULL)
-		return false;
-	char line[256], ip[64], hw[64];
-	bool found = false;
-	/* Linux, net/ipv4/arp.c: address, type, flags, hardware address, mask, device */
-	while (!found && fgets(line, sizeof(line), table) != NULL) {
-		if (sscanf(line, "%63s %*s %*s %63s", ip, hw) == 2 && strcmp(ip, client) == 0 &&
-			strlen(hw) == 17 && strcmp(hw, "00:00:00:00:00:00") != 0) {
-			memcpy(mac, hw, 18);
-			found = true;
-		}
-	}
-	fclose(table);
-	return found;
+	return neighbour_find(client, mac);
 }

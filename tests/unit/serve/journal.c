@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "serve/journal.h"
 
+#include "base/mem.h"
+
 #include "test.h"
 
 #include <string.h>
@@ -56,7 +58,10 @@ static void unknown_neighbour(void **state)
 {
 	(void)state;
 	char mac[18];
-	assert_false(journal_find_mac("192.0.2.99", mac));
+	static const char *const nobody[] = {
+		"192.0.2.99", "127.0.0.1", "::1", "::ffff:127.0.0.1", "", "not an address"};
+	for (size_t i = 0; i < ARRAY_LEN(nobody); i++)
+		assert_false(journal_find_mac(nobody[i], mac));
 }
 
 int main(int argc, char **argv)
