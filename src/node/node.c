@@ -220,8 +220,10 @@ static void on_second(evutil_socket_t fd, short what, void *data)
 		.uploaded = now.uploaded - last->uploaded};
 	node->last = now;
 	trim(node);
-	if (node->ready)
+	if (node->ready) {
+		node_reader_check(node->reader, node_clock_us());
 		tell_counters(node);
+	}
 	if (node->ready && node->ticks < PROFILE_TICKS_MAX && ++node->ticks % PROFILE_TICKS == 0)
 		keep_profile(node);
 }

@@ -15,12 +15,14 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#define LATE_US 10000000u       /* that a read waits until it is told */
 #define TRACE_STEP (16u * 1024) /* bytes that are written to the trace's file at once */
 
 struct span {
 	struct job *job;
 	struct node_fetch fetch;
 	uint8_t *to;
+	uint32_t segment;
 	uint32_t skip, len; /* of the chunk, bytes */
 };
 
@@ -44,6 +46,8 @@ struct node_reader {
 	TAILQ_HEAD(, job) jobs;
 	struct node_reads reads;
 	uint64_t begun_us;
+	uint64_t told_us; /* how long the first read had waited when that was told last; 0: it is
+			     not late */
 	VEC(struct node_trace_entry) trace;
 	int trace_fd;
 	struct buf trace_text;
@@ -98,7 +102,7 @@ static int cut_segment(
 	while (len > 0) {
 		struct node_place place = {
 			.segment = at, .chunk = (uint32_t)chunk_table_find(&segment->table, pos)};
-		struct span span = {.job = job, .to = to};
+		struct span span = {.job = job, .to = to, .segment = at};
 		span.fetch.chunk = node_system_chunk(r->system, place);
 		span.skip = (uint32_t)(pos - span.fetch.chunk.off);
 		span.len = span.fetch.chunk.len - span.skip;
@@ -258,6 +262,38 @@ struct node_reader *node_reader_free(struct node_reader *reader)
 	vec_done(&reader->trace);
 	free(reader);
 	return NULL;
+}
+
+/* What the first read waits for; NULL: nothing by now. */
+static const struct span *first_missing(const struct node_reader *r)
+{
+	const struct job *job = TAILQ_FIRST(&r->jobs);
+	for (size_t i = 0; job != NULL && i < job->spans.len; i++)
+		if (job->spans.items[i].fetch.sources != NULL)
+			return &job->spans.items[i];
+	return NULL;
+}
+
+void node_reader_check(struct node_reader *reader, uint64_t now_us)
+{
+	char hex[DIGEST_HEX_SIZE];
+	const struct span *missing = first_missing(reader);
+	uint64_t waited = missing != NULL ? now_us - missing->job->begun_us : 0;
+	if (waited < LATE_US) {
+		if (reader->told_us > 0)
+			log_info("reads are answered again");
+		reader->told_us = 0;
+		return;
+	}
+	if (waited < 2 * reader->told_us)
+		return;
+	reader->told_us = waited;
+	const struct node_segment *segment = &reader->system->segments.items[missing->segment];
+	log_warning("%" PRIu64 " reads wait, the first for %" PRIu64
+		    " s: nobody gives chunk '%s' of '%s'",
+		reader->reads.waiting, waited / 1000000,
+		digest_hex(&missing->fetch.chunk.digest, hex),
+		reader->system->catalog.members.items[segment->member].name);
 }
 
 const struct nbd_export *node_reader_export(const struct node_reader *reader)

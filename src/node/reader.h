@@ -37,6 +37,9 @@ struct node_reader *node_reader_free(struct node_reader *reader);
 const struct nbd_export *node_reader_export(const struct node_reader *reader);
 /* Forgets the reads of a connection that is gone, or of all (NULL). */
 void node_reader_forget(struct node_reader *reader, const struct nbd_connection *connection);
+/* To be called every second: says which chunk of which path nobody gives when a read waits for 10
+ * s, again each time that has doubled, and when it is over. */
+void node_reader_check(struct node_reader *reader, uint64_t now_us);
 const struct node_reads *node_reader_stat(const struct node_reader *reader);
 /* What was read, as lines of microseconds, offset and length. */
 int node_reader_trace(const struct node_reader *reader, struct buf *out, struct err *err);

@@ -2,6 +2,9 @@
 /* A node from its configuration to reads of its image, with an origin that comes and goes. */
 #include "fixture.h"
 
+#include "base/log.h"
+#include "node/parts.h"
+
 static void check_state(const char *name, const char *text)
 {
 	AUTO_FREE char *path = path_printf(&fixture_err, "%s/state/%s", origin.dir, name);
@@ -59,6 +62,59 @@ static void answers_out_of_order(void **state)
 	assert_int_equal(client_answer(&c), 1);
 	client_receive(&c, data, sizeof(data));
 	assert_memory_equal(data, origin.image.data + 512 * 1024, sizeof(data));
+	client_done(&c);
+}
+
+static void keep_line(enum log_level level, const char *line, void *data)
+{
+	(void)level;
+	if (strstr(line, "read") != NULL)
+		snprintf(data, 256, "%s", line);
+}
+
+/* It works on without an origin, and says what it could not get. */
+static void says_what_nobody_gives(void **state)
+{
+	struct client c;
+	char line[256] = "", want[256], hex[DIGEST_HEX_SIZE];
+	uint8_t data[4096];
+	(void)state;
+	client_init(&c, &origin);
+	client_boot(&c);
+	client_connect(&c);
+	client_check(&c, 4096, 4096);
+	origin.refuse = 503;
+	client_ask(&c, 1, 512 * 1024, 4096);
+	run_for(&origin, 100);
+	struct node_reader *reader = c.node->reader;
+	log_setup(LOG_LEVEL_INFO, keep_line, line);
+	uint64_t now_us = node_clock_us();
+	node_reader_check(reader, now_us + 9000000);
+	assert_string_equal(line, "");
+	node_reader_check(reader, now_us + 10000000);
+	const struct node_system *system = &c.node->system;
+	const struct extent *extent = image_extent_at(&system->image, 512 * 1024);
+	uint32_t at = system->extent_segments[extent - system->image.extents.items];
+	const struct node_place place = {.segment = at,
+		.chunk = (uint32_t)chunk_table_find(&system->segments.items[at].table,
+			extent->file_off + 512 * 1024 - extent->off)};
+	struct chunk chunk = node_system_chunk(system, place);
+	snprintf(want, sizeof(want),
+		"1 reads wait, the first for 10 s: nobody gives chunk '%s' of "
+		"'path-0'",
+		digest_hex(&chunk.digest, hex));
+	assert_string_equal(line, want);
+	line[0] = '\0';
+	node_reader_check(reader, now_us + 19000000);
+	assert_string_equal(line, "");
+	node_reader_check(reader, now_us + 21000000);
+	assert_memory_equal(line, "1 reads wait, the first for 21 s: ", 34);
+	origin.refuse = 0;
+	assert_int_equal(client_answer(&c), 1);
+	client_receive(&c, data, sizeof(data));
+	node_reader_check(reader, now_us + 22000000);
+	assert_string_equal(line, "reads are answered again");
+	log_setup(LOG_LEVEL_INFO, NULL, NULL);
 	client_done(&c);
 }
 
@@ -248,6 +304,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		ORIGIN_CASE(serves_the_image),
 		ORIGIN_CASE(answers_out_of_order),
+		ORIGIN_CASE(says_what_nobody_gives),
 		ORIGIN_CASE(forgets_reads_of_a_dead_connection),
 		ORIGIN_CASE(waits_for_its_origin),
 		ORIGIN_CASE(waits_for_an_origin_in_trouble),
