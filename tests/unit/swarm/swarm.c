@@ -93,6 +93,36 @@ static void links_are_used_both_ways(void **state)
 	node_stop(&nodes[1]);
 }
 
+/* What the own site has does not come from another one; what only another one has does. */
+static void the_own_site_first(void **state)
+{
+	(void)state;
+	struct origin origin;
+	struct node near, far, late;
+	struct swarm_stat before, after;
+	origin_start(&origin, true);
+	node_start_at(&far, 1, origin.url, true, "far");
+	node_want(&far, 0, CHUNKS);
+	run_all(&far, 1);
+	node_start_at(&near, 2, origin.url, true, "near");
+	run_for(300);
+	node_want(&near, 0, CHUNKS);
+	run_all(&near, 1);
+	assert_int_equal(near.from_peers, CHUNKS); /* the origin gave it once */
+	swarm_stat(far.swarm, &before);
+	node_start_at(&late, 3, origin.url, true, "near");
+	run_for(300);
+	node_want(&late, 0, CHUNKS);
+	run_all(&late, 1);
+	swarm_stat(far.swarm, &after);
+	assert_int_equal(late.from_peers, CHUNKS);
+	assert_int_equal(after.uploaded_bytes, before.uploaded_bytes);
+	node_stop(&near);
+	node_stop(&far);
+	node_stop(&late);
+	origin_stop(&origin);
+}
+
 /* As after a renewal of its lease: who comes then finds it where it is now. */
 static void a_new_address_is_told(void **state)
 {
@@ -213,6 +243,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_chunk_leaves_the_origin_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(peers_go_on_without_the_origin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(links_are_used_both_ways, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_own_site_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_address_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_plain_web_server_is_an_origin, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

@@ -270,13 +270,15 @@ static struct node_address loopback(uint16_t port)
 		.ip = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1}, .port = port};
 }
 
-/* Node `n` of the origins; one that does not listen has port 0. */
-static void node_start(struct node *node, unsigned n, const char *url, bool listens)
+/* Node `n` of the origins, at a site; one that does not listen has port 0. */
+static void node_start_at(
+	struct node *node, unsigned n, const char *url, bool listens, const char *site)
 {
 	struct err err = ERR_INIT;
 	*node = (struct node){.base = base};
 	struct swarm_params params = {.peers = true, .system = "/nix/store/test"};
 	put_le32(params.id.bytes, n * 2654435761u);
+	(void)snprintf(params.site, sizeof(params.site), "%s", site);
 	assert_ok(strvec_push(&params.origins, url, &err));
 	if (listens)
 		node->server = listen_on_loopback(node_handle, node);
@@ -287,6 +289,11 @@ static void node_start(struct node *node, unsigned n, const char *url, bool list
 	assert_ok(swarm_new(base, &params, node->client, node->cache, &node->swarm, &err));
 	swarm_hide(node->swarm, NULL, 0);
 	strvec_done(&params.origins);
+}
+
+static void node_start(struct node *node, unsigned n, const char *url, bool listens)
+{
+	node_start_at(node, n, url, listens, "");
 }
 
 static void node_stop(struct node *node)
