@@ -209,13 +209,6 @@ static void received_from_origin(struct engine_link *link, const struct message 
 		engine_members(link->engine, message);
 }
 
-void engine_heard(struct engine_link *link, uint64_t now_us)
-{
-	link->engine->now_us = now_us;
-	if (link->probed_us != 0)
-		engine_echoed(link);
-}
-
 int engine_receive(
 	struct engine_link *link, const struct message *message, uint64_t now_us, struct err *err)
 {

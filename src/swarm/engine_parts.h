@@ -125,7 +125,7 @@ struct engine {
 	uint64_t now_us; /* of the event that is being handled */
 	uint64_t due_us; /* before this nothing is late */
 	bool dirty;      /* something may be started */
-	bool any_silent; /* links are to be closed */
+	bool any_silent; /* links are, and are to be closed */
 	uint64_t random;
 
 	struct peer *peers, *peer_heads[PEER_HEADS];
@@ -155,7 +155,7 @@ struct engine {
 	int hedge_tokens;                   /* in hundredths */
 	unsigned latency[SWARM_BINS], latency_len; /* of demands, lately */
 	uint64_t response_us; /* from a request to its first byte, smoothed: peers, lately */
-	uint64_t echo_us;     /* from a probe to anything that is heard, smoothed */
+	uint64_t echo_us, echo_spread_us; /* from a probe to anything that is heard (RFC 6298) */
 
 	struct uploads uploads;
 	struct leases leases;
@@ -190,6 +190,7 @@ struct engine_link *engine_link_to(struct engine *engine, struct peer *peer);
 void engine_send(struct engine_link *link, const struct message *message);
 /* It failed us: not used for a while, twice as long each time. */
 void engine_quarantine(struct engine *engine, struct peer *peer);
+void engine_release(struct engine *engine, struct peer *peer); /* it was wrong to */
 void engine_ban(struct engine *engine, struct peer *peer);
 void engine_set_member(struct engine *engine, const struct member *member, bool older);
 void engine_unset_member(struct engine *engine, const struct node_id *id);
@@ -250,8 +251,8 @@ static inline bool engine_is_dry(const struct attempt *attempt)
 #define HEDGE_COST 100     /* of a hedge, in tokens */
 #define HEDGE_GAIN 5       /* tokens that each request brings: so hedges are at most 5 % */
 void engine_latency_add(struct engine *engine, const struct attempt *attempt, bool origin);
-/* Something of its other side came. */
-void engine_echoed(struct engine_link *link);
+/* What an echo takes at most, by those of late; microseconds. */
+uint64_t engine_echo_max(const struct engine *engine);
 /* Its first byte came. */
 void engine_responded(struct engine *engine, const struct attempt *attempt);
 void engine_timeouts(struct engine *engine);

@@ -14,30 +14,47 @@
 #define SLOW_RATE (32u * 1024)  /* bytes a second, or a quarter of its share of our line */
 #define HEDGE_UNKNOWN_US 300000 /* until a p95 is known */
 #define HEDGE_SAMPLES 20
-#define PROBE_US 50000 /* without a byte, until the source is probed; two echoes */
-#define DEAD_US 400000 /* for any answer to a probe; four echoes */
+#define PROBE_US 50000 /* without a byte, until the source is probed; two echoes or responses */
+#define DEAD_US 400000 /* for any answer to a probe; what echoes take at most, four responses */
+#define DEAD_UNKNOWN_US 1500000 /* until an echo is known: many may begin at once */
 #define DEAD_MAX_US 3000000
 #define PROBE_HOPS 64
 
 /*
  * Full lines are slow to answer, and nobody is dead for that: deadlines grow with what answers
- * take, as TCP's do (RFC 6298), here with means over all peers.
+ * take, over all peers. By a running median, so that a few slow ones do not make everybody patient.
  */
-static void smooth(uint64_t *mean, uint64_t us)
+static void follow(uint64_t *median, uint64_t us)
 {
-	*mean = *mean == 0 ? us : *mean / 16 * 15 + us / 16;
+	if (*median == 0)
+		*median = us;
+	else if (us > *median)
+		*median += *median / 16 + 1;
+	else
+		*median -= *median / 16;
 }
 
 void engine_responded(struct engine *engine, const struct attempt *attempt)
 {
 	if (attempt->link->peer->origin < 0)
-		smooth(&engine->response_us, engine->now_us - attempt->began_us);
+		follow(&engine->response_us, engine->now_us - attempt->began_us);
 }
 
-void engine_echoed(struct engine_link *link)
+/* Peers differ in how busy they are, so the spread counts, as in TCP's time-out (RFC 6298). */
+static void echoed(struct engine_link *link)
 {
-	smooth(&link->engine->echo_us, link->engine->now_us - link->probed_us);
+	struct engine *engine = link->engine;
+	uint64_t us = engine->now_us - link->probed_us;
+	uint64_t off = us > engine->echo_us ? us - engine->echo_us : engine->echo_us - us;
+	bool first = engine->echo_us == 0;
+	engine->echo_spread_us = first ? us / 2 : engine->echo_spread_us / 4 * 3 + off / 4;
+	engine->echo_us = first ? us : engine->echo_us / 8 * 7 + us / 8;
 	link->probed_us = 0;
+}
+
+uint64_t engine_echo_max(const struct engine *engine)
+{
+	return engine->echo_us + 4 * engine->echo_spread_us;
 }
 
 static uint64_t at_least(uint64_t us, uint64_t least)
@@ -78,9 +95,11 @@ static uint64_t hedge_after(const struct engine *engine)
 /* A peer that was probed and says nothing at all is dead. */
 static uint64_t dead_at(const struct engine_link *link)
 {
-	uint64_t us = at_least(4 * link->engine->echo_us, DEAD_US);
+	const struct engine *engine = link->engine;
 	if (link->probed_us == 0)
 		return UINT64_MAX;
+	uint64_t us = at_least(4 * engine->response_us, engine_echo_max(engine));
+	us = at_least(us, engine->echo_us != 0 ? DEAD_US : DEAD_UNKNOWN_US);
 	return link->probed_us + (us < DEAD_MAX_US ? us : DEAD_MAX_US);
 }
 
@@ -99,7 +118,8 @@ static uint64_t patience_ends(const struct attempt *attempt)
 {
 	const struct fetch *fetch = attempt->fetch;
 	uint64_t silent = at_least(8 * fetch->engine->response_us, SILENT_DEMAND_US);
-	if (fetch->priority != SWARM_DEMAND || silent > SILENT_US)
+	bool unknown = fetch->engine->response_us == 0; /* many may begin at once */
+	if (fetch->priority != SWARM_DEMAND || unknown || silent > SILENT_US)
 		silent = SILENT_US;
 	uint64_t end = attempt->progress_us + silent;
 	if (attempt->link->peer->origin >= 0 || attempt->first_us == 0)
@@ -109,18 +129,13 @@ static uint64_t patience_ends(const struct attempt *attempt)
 	return slow < end ? slow : end;
 }
 
-static void give_up(struct attempt *attempt, bool dead)
+/* Somebody else is asked instead. */
+static void fail_over(struct attempt *attempt)
 {
 	struct engine_link *link = attempt->link;
 	struct engine *engine = link->engine;
-	bool slow = attempt->first_us != 0;
-	engine->stat.timeouts++;
-	/* One that only waits itself is not to blame. */
-	if (dead || slow || link->peer->origin >= 0)
-		engine_quarantine(engine, link->peer);
 	uint32_t id = attempt->id;
-	if (dead)
-		link->is_silent = engine->any_silent = true;
+	engine->stat.timeouts++;
 	engine_attempt_failed(attempt);
 	if (link->peer->mirror)
 		engine->ops->mirror_cancel(link, id, engine->data);
@@ -128,16 +143,55 @@ static void give_up(struct attempt *attempt, bool dead)
 		engine_send(link, &(struct message){.type = MESSAGE_CANCEL, .cancel = {id}});
 }
 
-/* Who says nothing at all gets no second request: what else it was asked for fails over, too. */
-static void close_silent(struct engine *engine)
+static void give_up(struct attempt *attempt, bool dead)
 {
+	struct engine_link *link = attempt->link;
+	struct engine *engine = link->engine;
+	bool slow = attempt->first_us != 0;
+	/* One that only waits itself is not to blame. */
+	if (dead || slow || link->peer->origin >= 0)
+		engine_quarantine(engine, link->peer);
+	if (dead)
+		link->is_silent = engine->any_silent = true;
+	fail_over(attempt);
+}
+
+/*
+ * Who says nothing at all gets no second request, and what else it was asked for fails over, too.
+ * Its link stays for a while: what comes late tells how slow the lines are, and that it lives.
+ */
+static uint64_t check_silent(struct engine *engine)
+{
+	uint64_t due = UINT64_MAX;
 	if (!engine->any_silent)
-		return;
+		return due;
 	engine->any_silent = false;
 	for (struct engine_link *link = engine->links, *next; link != NULL; link = next) {
 		next = link->next;
-		if (link->is_silent)
+		if (!link->is_silent)
+			continue;
+		uint64_t end = link->probed_us + DEAD_MAX_US;
+		if (link->peer->banned || end <= engine->now_us) {
 			engine_link_close(link);
+			continue;
+		}
+		while (link->attempts != NULL)
+			fail_over(link->attempts);
+		engine->any_silent = true;
+		due = end < due ? end : due;
+	}
+	return due;
+}
+
+void engine_heard(struct engine_link *link, uint64_t now_us)
+{
+	link->engine->now_us = now_us;
+	if (link->probed_us == 0)
+		return;
+	echoed(link);
+	if (link->is_silent && !link->peer->banned) {
+		link->is_silent = false;
+		engine_release(link->engine, link->peer);
 	}
 }
 
@@ -150,7 +204,8 @@ static uint64_t probe(struct attempt *lead)
 	uint64_t since =
 		lead->progress_us > lead->link->up_us ? lead->progress_us : lead->link->up_us;
 	uint64_t waited = engine->now_us - since;
-	uint64_t probe_us = at_least(2 * engine->echo_us, PROBE_US);
+	uint64_t usual = at_least(engine->echo_us, engine->response_us);
+	uint64_t probe_us = at_least(2 * usual, PROBE_US);
 	if (waited < probe_us)
 		return since + probe_us;
 	if (lead->probe_us <= engine->now_us) {
@@ -205,7 +260,8 @@ void engine_timeouts(struct engine *engine)
 		if (again < due)
 			due = again;
 	}
-	close_silent(engine);
+	uint64_t closing = check_silent(engine);
+	due = closing < due ? closing : due;
 	for (int p = 0; p < SWARM_PRIORITIES && engine->resting > 0; p++)
 		for (struct fetch *fetch = engine->idle[p]; fetch != NULL; fetch = fetch->next) {
 			if (fetch->retry_us > engine->now_us && fetch->retry_us < due)

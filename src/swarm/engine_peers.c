@@ -66,8 +66,9 @@ bool engine_usable(const struct engine *engine, const struct peer *peer)
 		return false;
 	if (peer->origin >= 0)
 		return peer->mirror || (peer->link != NULL && peer->link->up);
-	return !engine_is_self(engine, peer) &&
-		(peer->link != NULL || peer->member.address.port != 0);
+	if (peer->link != NULL)
+		return !peer->link->is_silent;
+	return !engine_is_self(engine, peer) && peer->member.address.port != 0;
 }
 
 bool engine_dialable(const struct engine *engine, const struct peer *peer)
@@ -133,6 +134,14 @@ void engine_quarantine(struct engine *engine, struct peer *peer)
 	engine->stat.quarantines++;
 }
 
+void engine_release(struct engine *engine, struct peer *peer)
+{
+	peer->quarantine_us = 0;
+	if (peer->failures > 0)
+		peer->failures--;
+	engine->dirty = true;
+}
+
 void engine_send(struct engine_link *link, const struct message *message)
 {
 	struct engine *engine = link->engine;
@@ -164,7 +173,7 @@ static struct engine_link *link_new(struct engine *engine, struct peer *peer)
 /* Latency may be high everywhere, or the lines full; but a dead neighbour must not cost long. */
 static unsigned dial_ms(const struct engine *engine)
 {
-	uint64_t far = 3 * engine->origin_dial_us, full = 4 * engine->echo_us;
+	uint64_t far = 3 * engine->origin_dial_us, full = engine_echo_max(engine);
 	uint64_t ms = (far > full ? far : full) / 1000;
 	return ms < DIAL_MIN_MS ? DIAL_MIN_MS : ms > DIAL_MAX_MS ? DIAL_MAX_MS : (unsigned)ms;
 }

@@ -35,6 +35,17 @@ static struct world_params storm(uint64_t seed)
 		.think_us = 4 * WORLD_SECOND};
 }
 
+/* The same at 8 Mbit/s, where lines are full and answers take a second. */
+static struct world_params full_lines(uint64_t seed)
+{
+	struct world_params params = storm(seed);
+	params.rate = 1000000;
+	params.chunks = 700;
+	params.chunk_size = 21000;
+	params.think_us = 30 * WORLD_SECOND;
+	return params;
+}
+
 static void show(const char *what, const struct world_params *params, const struct world_result *r)
 {
 	print_message("%s, seed %" PRIu64 ": %u of %u nodes through, origin %.3f × U, p50 %.2f s, "
@@ -112,6 +123,20 @@ static void staggered(uint64_t seed)
 	expect_at_most(r.p50_s, 1.2 * alone);
 	expect_at_most(r.p99_s, 1.5 * alone);
 	expect_at_most(r.control, 0.01);
+}
+
+static void on_full_lines(uint64_t seed)
+{
+	struct world_params params = full_lines(seed);
+	double alone = alone_s(&params);
+	struct world_result r = run("full lines, all at once", &params);
+	expect_at_most(r.origin, 1.02);
+	expect_at_most(r.p50_s, 2.0 * alone);
+	params.spread_us = params.think_us;
+	r = run("full lines, staggered", &params);
+	expect_at_most(r.origin, 1.05);
+	expect_at_most(r.p50_s, 1.2 * alone);
+	expect_at_most(r.p99_s, 1.5 * alone);
 }
 
 static void killed(uint64_t seed)
@@ -344,6 +369,7 @@ static void all_seeds(const char *name, void (*test)(uint64_t seed))
 
 CASE(at_once)
 CASE(staggered)
+CASE(on_full_lines)
 CASE(killed)
 CASE(second_storm)
 CASE(without_profile)
@@ -363,6 +389,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_at_once),
 		cmocka_unit_test(test_staggered),
+		cmocka_unit_test(test_on_full_lines),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_second_storm),
 		cmocka_unit_test(test_without_profile),
