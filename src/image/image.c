@@ -115,6 +115,28 @@ int image_append_image(struct image *image, struct image *take, struct err *err)
 	return r;
 }
 
+int image_append_view(
+	struct image *image, const struct image *of, uint64_t off, uint64_t len, struct err *err)
+{
+	if (off > of->size || len > of->size - off)
+		return err_raise(err, ERR_BUG, "%llu bytes at %llu are outside an image of %llu",
+			(unsigned long long)len, (unsigned long long)off,
+			(unsigned long long)of->size);
+	while (len > 0) {
+		struct extent part = *image_extent_at(of, off);
+		uint64_t skip = off - part.off;
+		part.len = part.len - skip < len ? part.len - skip : len;
+		part.file_off += skip;
+		if (part.kind == EXTENT_MEMORY)
+			part.data += skip;
+		if (append(image, part, err) < 0)
+			return -1;
+		off += part.len;
+		len -= part.len;
+	}
+	return 0;
+}
+
 const struct extent *image_extent_at(const struct image *image, uint64_t off)
 {
 	if (off >= image->size)

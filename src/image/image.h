@@ -47,6 +47,9 @@ int image_append_zero(struct image *image, uint64_t len, struct err *err);
 int image_align(struct image *image, uint64_t align, struct err *err);
 /* Moves all of `take`'s extents behind; `take` is empty afterwards, also on failure. */
 int image_append_image(struct image *image, struct image *take, struct err *err);
+/* Shows a part of another image, which outlives this one: nothing is copied. */
+int image_append_view(
+	struct image *image, const struct image *of, uint64_t off, uint64_t len, struct err *err);
 
 /* The extent that holds `off`, or NULL at or beyond the end. */
 const struct extent *image_extent_at(const struct image *image, uint64_t off);

@@ -186,6 +186,31 @@ static void joins(void **state)
 	assert_memory_equal(got, "abcdef\0\0", 8);
 }
 
+/* Parts of any extents, of which nothing is copied. */
+static void shows_parts(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_IMAGE of = {0}, image = {0};
+	const char *dir = test_tmpdir();
+	AUTO_FREE char *path = path_printf(&err, "%s/file", dir);
+	test_write(dir, "file", "..0123456789", 12);
+	assert_ok(image_append_copy(&of, "abcd", 4, &err));
+	assert_ok(image_append_file(&of, path, 2, 10, &err));
+	assert_ok(image_append_zero(&of, 4, &err));
+	assert_ok(image_append_view(&image, &of, 2, 10, &err));
+	assert_ok(image_append_view(&image, &of, 12, 4, &err));
+	assert_ok(image_append_view(&image, &of, 18, 0, &err));
+	char got[14];
+	assert_int_equal(image.size, 14);
+	assert_ok(image_read(&image, 0, got, sizeof(got), &err));
+	assert_memory_equal(got, "cd0123456789\0\0", 14);
+	assert_int_equal(image.owned.len, 0);
+	assert_ptr_equal(image.extents.items[0].data, of.extents.items[0].data + 2);
+	assert_int_equal(image_append_view(&image, &of, 17, 2, &err), -1);
+	assert_err(&err, ERR_BUG, "2 bytes at 17 are outside an image of 18");
+}
+
 static void has_a_limit(void **state)
 {
 	(void)state;
@@ -245,6 +270,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(writes_pipes),
 		cmocka_unit_test(names_a_short_file),
 		cmocka_unit_test(joins),
+		cmocka_unit_test(shows_parts),
 		cmocka_unit_test(has_a_limit),
 		cmocka_unit_test(reports_progress),
 	};
