@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "carrier/netboot.h"
 #include "carrier/root.h"
+#include "carrier/uki.h"
 #include "cli/pool_options.h"
 #include "cli/progress.h"
 #include "cli/source_options.h"
@@ -119,13 +120,12 @@ static int run_squashfs(const struct cli_args *args, struct err *err)
 }
 
 /* Reads the system and composes what boots it from the network. */
-static int compose_netboot(
-	const struct cli_args *args, struct order *order, struct netboot *ret, struct err *err)
+static int compose_netboot(const struct cli_args *args, struct order *order,
+	struct system *ret_system, struct netboot *ret, struct err *err)
 {
-	AUTO_SYSTEM system = {0};
-	if (prepare(args, order, &system, err) < 0)
+	if (prepare(args, order, ret_system, err) < 0)
 		return -1;
-	const struct netboot_params params = {.system = &system,
+	const struct netboot_params params = {.system = ret_system,
 		.closure = &order->acquired.closure,
 		.pool = &order->params,
 		.modules = cli_option(args, "modules", NULL),
@@ -133,14 +133,17 @@ static int compose_netboot(
 	return netboot_compose(order->pool, &params, args->progress, ret, err);
 }
 
-static int report_netboot(const struct order *order, const struct netboot *netboot, struct err *err)
+/* `size` of the output; `firmware` is what EFI has in memory beside what netboot_memory() counts.
+ */
+static int report_netboot(const struct order *order, const struct netboot *netboot, uint64_t size,
+	uint64_t firmware, struct err *err)
 {
-	uint64_t initrd = netboot->initrd.image.size, memory = netboot_memory(netboot);
+	uint64_t initrd = netboot->initrd.image.size, memory = netboot_memory(netboot) + firmware;
 	json_t *more = json_pack("{s:I, s:I, s:s, s:I}", "kernel_size",
 		(json_int_t)netboot->kernel_size, "initrd_size", (json_int_t)initrd, "command_line",
 		netboot->cmdline, "memory", (json_int_t)memory);
 	char text[16];
-	if (report(order, initrd, &netboot->id, more, err) < 0)
+	if (report(order, size, &netboot->id, more, err) < 0)
 		return -1;
 	if (!order->args->json && !order->args->quiet)
 		printf("command line: %s\nmemory needed: %s\n", netboot->cmdline,
@@ -151,11 +154,12 @@ static int report_netboot(const struct order *order, const struct netboot *netbo
 static int run_initrd(const struct cli_args *args, struct err *err)
 {
 	AUTO_ORDER order = {0};
+	AUTO_SYSTEM system = {0};
 	AUTO_NETBOOT netboot = {0};
-	if (compose_netboot(args, &order, &netboot, err) < 0 ||
+	if (compose_netboot(args, &order, &system, &netboot, err) < 0 ||
 		write_image(&order, order.output, &netboot.initrd.image, err) < 0)
 		return -1;
-	return report_netboot(&order, &netboot, err);
+	return report_netboot(&order, &netboot, netboot.initrd.image.size, 0, err);
 }
 
 /* Writes one file of the output directory: an image, or text when that is NULL. */
@@ -173,10 +177,11 @@ static int write_into(const struct order *order, const char *name, const struct 
 static int run_netboot(const struct cli_args *args, struct err *err)
 {
 	AUTO_ORDER order = {0};
+	AUTO_SYSTEM system = {0};
 	AUTO_NETBOOT netboot = {0};
 	AUTO_IMAGE kernel = {0};
 	AUTO_BUF script = {0}, cmdline = {0};
-	if (compose_netboot(args, &order, &netboot, err) < 0 ||
+	if (compose_netboot(args, &order, &system, &netboot, err) < 0 ||
 		image_append_file(&kernel, netboot.kernel, 0, netboot.kernel_size, err) < 0 ||
 		buf_printf(&cmdline, err, "%s\n", netboot.cmdline) < 0 ||
 		script_put(path_basename(order.acquired.path), "", netboot.cmdline, &script, err) <
@@ -189,7 +194,36 @@ static int run_netboot(const struct cli_args *args, struct err *err)
 		write_into(&order, "cmdline", NULL, &cmdline, err) < 0 ||
 		write_into(&order, "netboot.ipxe", NULL, &script, err) < 0)
 		return -1;
-	return report_netboot(&order, &netboot, err);
+	return report_netboot(&order, &netboot, netboot.initrd.image.size, 0, err);
+}
+
+static int run_uki(const struct cli_args *args, struct err *err)
+{
+	AUTO_ORDER order = {0};
+	AUTO_SYSTEM system = {0};
+	AUTO_NETBOOT netboot = {0};
+	AUTO_UKI uki = {0};
+	AUTO_IMAGE kernel = {0}, image = {0};
+	AUTO_STRVEC stubs = {0};
+	if (compose_netboot(args, &order, &system, &netboot, err) < 0 ||
+		cli_values(args, "stub", &stubs, err) < 0)
+		return -1;
+	const struct uki_params params = {
+		.system = &system,
+		.closure = &order.acquired.closure,
+		.stubs = &stubs,
+		.kernel = netboot.kernel,
+		.kernel_size = netboot.kernel_size,
+	};
+	const struct uki_contents contents = {
+		.cmdline = netboot.cmdline, .kernel = &kernel, .initrd = &netboot.initrd.image};
+	if (uki_prepare(&params, &uki, err) < 0 ||
+		image_append_file(&kernel, netboot.kernel, 0, netboot.kernel_size, err) < 0 ||
+		uki_compose(&uki, &contents, &image, err) < 0 ||
+		write_image(&order, order.output, &image, err) < 0)
+		return -1;
+	/* The file as it was loaded, and the program out of it. */
+	return report_netboot(&order, &netboot, image.size, 2 * image.size, err);
 }
 
 #define OPTIONS_OF_ALL(output_arg, output_help, output_values) \
@@ -216,10 +250,24 @@ static const struct cli_option initrd_options[] = {
 	{0},
 };
 
+#define OPTION_APPEND \
+	{ \
+		'a', "append", "WORDS", "add to the kernel command line", NULL \
+	}
+
 static const struct cli_option netboot_options[] = {
 	OPTIONS_OF_ALL("DIR", "write the files into this directory", "@dir"),
 	OPTION_MODULES,
-	{'a', "append", "WORDS", "add to the kernel command line", NULL},
+	OPTION_APPEND,
+	{0},
+};
+
+static const struct cli_option uki_options[] = {
+	OPTIONS_OF_ALL("FILE", "write the program here", "@file"),
+	OPTION_MODULES,
+	OPTION_APPEND,
+	{0, "stub", "FILE", "systemd's EFI stub, repeatable (the system's, else this machine's)",
+		"@file"},
 	{0},
 };
 
@@ -267,4 +315,20 @@ const struct command cmd_build_netboot = {
 	.options = netboot_options,
 	.operand_values = "@system",
 	.run = run_netboot,
+};
+
+extern const struct command cmd_build_uki;
+const struct command cmd_build_uki = {
+	.name = "build uki",
+	.synopsis = "SYSTEM",
+	.summary = "write a whole system as one EFI program",
+	.description =
+		"Writes a unified kernel image: systemd's EFI stub with the system's kernel, the\n"
+		"initrd of `build initrd` and the command line in it. EFI firmware starts it from\n"
+		"anywhere: a FAT partition, a USB stick, a web server.",
+	.min_operands = 1,
+	.max_operands = 1,
+	.options = uki_options,
+	.operand_values = "@system",
+	.run = run_uki,
 };

@@ -49,6 +49,9 @@ static const struct cli_option options[] = {
 		"/dispatch/configuration/NAME has Nix build NAME/default.nix there", "@dir"},
 	{0, "hydra", "HOST",
 		"/dispatch/hydra/HOST/PROJECT/JOBSET/JOB may ask that Hydra, repeatable", NULL},
+	{0, "stub", "FILE",
+		"systemd's EFI stub for UEFI HTTP boot, repeatable (the system's, else ours)",
+		"@file"},
 	{0, "ipxe-dir", "DIR", "where undionly.kpxe and snponly.efi are", "@dir"},
 	{0},
 };
@@ -156,7 +159,7 @@ static int check_systems(const struct cli_args *args, struct err *err)
 
 static int run(const struct cli_args *args, struct err *err)
 {
-	AUTO_STRVEC keys = {0}, excluded = {0}, hydra = {0};
+	AUTO_STRVEC keys = {0}, excluded = {0}, hydra = {0}, stubs = {0};
 	struct serve_options serve = {
 		.systems = args->operands, /* borrowed */
 		.machines = cli_option(args, "machines", NULL),
@@ -178,11 +181,13 @@ static int run(const struct cli_args *args, struct err *err)
 		cli_rate(args, "uplink", &serve.uplink, err) < 0 ||
 		cli_values(args, "key", &keys, err) < 0 ||
 		cli_values(args, "exclude-from-peers", &excluded, err) < 0 ||
-		cli_values(args, "hydra", &hydra, err) < 0)
+		cli_values(args, "hydra", &hydra, err) < 0 ||
+		cli_values(args, "stub", &stubs, err) < 0)
 		return -1;
 	serve.dispatch.hydra = hydra;
 	serve.keys = keys; /* borrowed, too */
 	serve.boot.excluded = &excluded;
+	serve.boot.stubs = &stubs;
 	return serve_run(&serve, err);
 }
 

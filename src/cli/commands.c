@@ -5,6 +5,7 @@
 extern const struct command cmd_build_initrd;
 extern const struct command cmd_build_netboot;
 extern const struct command cmd_build_squashfs;
+extern const struct command cmd_build_uki;
 extern const struct command cmd_completion;
 extern const struct command cmd_copy;
 extern const struct command cmd_explain;
@@ -23,6 +24,7 @@ const struct command *const commands[] = {
 	&cmd_build_squashfs,
 	&cmd_build_initrd,
 	&cmd_build_netboot,
+	&cmd_build_uki,
 	&cmd_serve,
 	&cmd_publish,
 	&cmd_copy,

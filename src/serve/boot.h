@@ -6,6 +6,7 @@
  * network root also what it fetches afterwards. */
 
 #include "base/progress.h"
+#include "carrier/uki.h"
 #include "http/body.h"
 #include "image/image.h"
 #include "serve/objects.h"
@@ -30,10 +31,12 @@ struct node_options {
 
 /* What all boots of a server have in common. The strings outlive the maker. */
 struct boot_options {
-	const char *pool_dir; /* NULL: the default */
-	const char *modules;  /* set of kernel modules for stage 1 */
-	const char *append;   /* words for the kernel command line, or NULL */
-	int level;            /* of compression */
+	const char *pool_dir;       /* NULL: the default */
+	const char *modules;        /* set of kernel modules for stage 1 */
+	const char *append;         /* words for the kernel command line, or NULL */
+	int level;                  /* of compression */
+	const struct strvec *stubs; /* systemd's EFI stub, for several processors, may be empty;
+				       NULL: no unified kernel images are made */
 	enum root_kind root;
 	/* Not ROOT_RAM: */
 	const char *state_dir;         /* serials, of which several servers may share one */
@@ -61,6 +64,8 @@ struct boot {
 	char *device_tree;  /* the name of one below it that the system asks for, or NULL */
 	struct image kernel, initrd;
 	char kernel_etag[72], initrd_etag[72];
+	struct uki uki;         /* what its unified kernel images are made from */
+	struct err uki_failure; /* why there are none, else clean */
 	/* ROOT_NET: */
 	bool network;
 	struct digest catalog_digest;
@@ -78,6 +83,9 @@ struct boot *boot_unref(struct boot *boot);
 /* Bodies of a boot's files, each with a reference to it; NULL with ERR_NOMEM. */
 struct http_body *boot_kernel_body(struct boot *boot, struct err *err);
 struct http_body *boot_initrd_body(struct boot *boot, struct err *err);
+/* A unified kernel image with that command line, made for whoever asks. As boot->uki_failure when
+ * there is none, ERR_LIMIT. */
+struct http_body *boot_uki_body(struct boot *boot, const char *cmdline, struct err *err);
 /* The object is one of boot->objects. `cache_control` outlives the body. */
 struct http_body *boot_object_body(
 	struct boot *boot, const struct object *object, const char *cache_control, struct err *err);

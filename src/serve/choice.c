@@ -152,7 +152,7 @@ static void remember(struct origin *o, struct request *r, const struct client *c
 }
 
 /* For the journal; without memory it has less. */
-static void note_choice(struct request *r, const struct assignment *a, const char *reason)
+void choice_note(struct request *r, const struct assignment *a, const char *reason)
 {
 	struct err err = ERR_INIT;
 	const char *quote = a->entry != NULL ? "'" : "";
@@ -164,19 +164,21 @@ static void note_choice(struct request *r, const struct assignment *a, const cha
 	r->system = strdup(path_basename(a->toplevel));
 }
 
-/* Where its root lies, as a word for the command line or NULL, and why; fails when it cannot be. */
-static int choose_payload(const struct origin *o, const struct client *client,
-	const struct boot *boot, char reason[PAYLOAD_REASON_SIZE], const char **ret_word,
-	struct err *err)
+int choice_params(const struct origin *o, const struct client *client, const struct boot *boot,
+	const struct assignment *a, char *reason, char **ret, struct err *err)
 {
 	enum root_kind root = o->options.boot->root;
+	const char *word = "", *own = a->rule.params != NULL ? a->rule.params : "";
 	reason[0] = '\0';
 	if (root == ROOT_AUTO) {
 		root = payload_choose(client, boot->image_size, reason);
-		*ret_word = root == ROOT_COPY ? BOOT_COPY_WORD : NULL;
+		word = root == ROOT_COPY ? BOOT_COPY_WORD : "";
 	}
 	const struct payload payload = payload_of(boot, root);
-	return payload_check(client, &payload, err);
+	if (payload_check(client, &payload, err) < 0)
+		return -1;
+	*ret = path_printf(err, "%s%s%s", word, word[0] != '\0' && own[0] != '\0' ? " " : "", own);
+	return *ret != NULL ? 0 : -1;
 }
 
 static void reply_boot(struct origin *o, struct request *r, const struct client *client,
@@ -184,15 +186,13 @@ static void reply_boot(struct origin *o, struct request *r, const struct client 
 {
 	struct err err = ERR_INIT;
 	char reason[PAYLOAD_REASON_SIZE];
-	const char *word = NULL, *own = a->rule.params;
-	if (choose_payload(o, client, boot, reason, &word, &err) < 0) {
+	AUTO_FREE char *params = NULL;
+	if (choice_params(o, client, boot, a, reason, &params, &err) < 0) {
 		refuse(o, r->exchange, &err);
 		return;
 	}
-	note_choice(r, a, reason);
-	AUTO_FREE char *params = path_printf(&err, "%s%s%s", word != NULL ? word : "",
-		word != NULL && own != NULL ? " " : "", own != NULL ? own : "");
-	if (params == NULL || assignment_give(&o->rules, a, &err) < 0)
+	choice_note(r, a, reason);
+	if (assignment_give(&o->rules, a, &err) < 0)
 		refuse(o, r->exchange, &err);
 	else
 		script_reply(o, r->exchange, boot, params);

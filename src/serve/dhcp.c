@@ -10,6 +10,8 @@
  *   - As a proxy, BIOS ROMs take the file from the offer at once, which dnsmasq arranges (option
  * 43, discovery control 8) when no pxe-service matches. EFI gets no option 43 but asks port 4011,
  *     and dnsmasq answers that from the single pxe-service that matches.
+ *   - 16 and 19 are UEFI HTTP boot on x86-64 and 64-bit ARM. It takes offers whose option 60 is
+ *     "HTTPClient" and whose file is a URL, from proxies too; a query in it comes back to us.
  *   - Option 175.176 tells iPXE not to wait for a proxy when we are the only server.
  */
 #include "serve/dhcp.h"
@@ -126,15 +128,23 @@ int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct e
 		    "dhcp-match=set:uboot,option:client-arch,22\n"
 		    "dhcp-match=set:uboot,option:client-arch,256\n"
 		    "dhcp-boot=tag:ipxe-http,%s,,%s\n"
-		    "dhcp-boot=tag:!ipxe-http,tag:bios,%s,,%s\n",
-		    config->script_url, self, config->bios_file, self) < 0)
+		    "dhcp-boot=tag:!ipxe-http,tag:bios,%s,,%s\n"
+		    "dhcp-match=set:http-x86_64,option:client-arch,16\n"
+		    "dhcp-match=set:http-arm64,option:client-arch,19\n"
+		    "dhcp-boot=tag:!ipxe-http,tag:http-x86_64,%s?arch=x86_64,,%s\n"
+		    "dhcp-boot=tag:!ipxe-http,tag:http-arm64,%s?arch=arm64,,%s\n",
+		    config->script_url, self, config->bios_file, self, config->uki_url, self,
+		    config->uki_url, self) < 0)
 		return -1;
 	if (config->mode == DHCP_PROXY)
 		return buf_printf(out, err,
+			"dhcp-pxe-vendor=PXEClient,HTTPClient\n"
 			"pxe-service=tag:!ipxe-http,7,\"snowboot\",%s\n"
 			"pxe-service=tag:!ipxe-http,9,\"snowboot\",%s\n",
 			config->efi_file, config->efi_file);
 	return buf_printf(out, err,
+		"dhcp-option-force=tag:http-x86_64,60,HTTPClient\n"
+		"dhcp-option-force=tag:http-arm64,60,HTTPClient\n"
 		"dhcp-boot=tag:!ipxe-http,tag:efi,%s,,%s\n"
 		"dhcp-boot=tag:uboot,boot.scr.uimg,,%s\n",
 		config->efi_file, self, self);

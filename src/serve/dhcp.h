@@ -20,6 +20,7 @@ struct dhcp_config {
 	const char *bios_file;  /* by TFTP, for BIOS clients */
 	const char *efi_file;   /* by TFTP, for 64-bit EFI clients */
 	const char *script_url; /* what iPXE then runs */
+	const char *uki_url;    /* what firmware fetches that boots by HTTP */
 };
 
 /* "proxy", "full" or "off"; ERR_USAGE for anything else. */
@@ -32,7 +33,7 @@ int dhcp_mode_parse(const char *text, enum dhcp_mode *ret, struct err *err);
 int dhcp_range(const struct interface *interface, struct in_addr *ret_first,
 	struct in_addr *ret_last, struct err *err);
 
-/* Appends dnsmasq's configuration (2.80 or newer). The mode is not DHCP_OFF. */
+/* Appends dnsmasq's configuration (2.85 or newer). The mode is not DHCP_OFF. */
 int dhcp_config_text(const struct dhcp_config *config, struct buf *out, struct err *err);
 
 /*

@@ -232,7 +232,7 @@ static bool load_boot(struct loading *l, const char *path)
 	struct route route = route_parse(path);
 	const char *trees = strstr(path, TREES);
 	const struct version *v = NULL;
-	if (route.kind == ROUTE_BOOT && route.file != BOOT_SCRIPT) {
+	if (route.kind == ROUTE_BOOT && (route.file == BOOT_KERNEL || route.file == BOOT_INITRD)) {
 		v = systems_find(systems, route.name, route.name_len);
 		l->give = route.file == BOOT_KERNEL ? give_kernel : give_initrd;
 		l->step = boot_file_step(route.file);

@@ -103,6 +103,24 @@ struct machine *machines_get(
 	return touch(machines, found, now_us);
 }
 
+void machines_lease(struct machines *machines, struct machine *machine, const char *address)
+{
+	struct machine *m;
+	TAILQ_FOREACH(m, &machines->list, entry)
+		if (same(m->lease, address))
+			m->lease[0] = '\0';
+	snprintf(machine->lease, sizeof(machine->lease), "%s", address);
+}
+
+const struct machine *machines_leased(const struct machines *machines, const char *address)
+{
+	const struct machine *m;
+	TAILQ_FOREACH(m, &machines->list, entry)
+		if (same(m->lease, address))
+			break;
+	return m;
+}
+
 struct machine *machines_find(struct machines *machines, const char *text, size_t len)
 {
 	struct machine *m;
@@ -116,6 +134,12 @@ struct machine *machines_find(struct machines *machines, const char *text, size_
 				return m;
 	}
 	return NULL;
+}
+
+/* The last that a boot loader fetches. */
+static bool ends_loading(const char *step)
+{
+	return strcmp(step, "initrd") == 0 || strcmp(step, "uki") == 0;
 }
 
 static bool has_step(const struct machine *m, const char *name)
@@ -157,8 +181,13 @@ void machine_saw(struct machine *m, const struct machine_event *event, uint64_t 
 			m->dhcp_us = now_us;
 		return;
 	}
-	bool again = has_step(m, "initrd") || m->step_count == 0 || m->linked;
-	bool first = dhcp || strcmp(event->step, "tftp") == 0 || strcmp(event->step, "script") == 0;
+	bool again = has_step(m, "initrd") || has_step(m, "uki") || m->step_count == 0 || m->linked;
+	struct machine_step *last = m->step_count > 0 ? &m->steps[m->step_count - 1] : NULL;
+	bool repeated = last != NULL && strcmp(last->name, event->step) == 0;
+	/* A firmware's only step is its first; in pieces it is still the same boot. */
+	bool first = dhcp || strcmp(event->step, "tftp") == 0 ||
+		strcmp(event->step, "script") == 0 ||
+		(strcmp(event->step, "uki") == 0 && (!repeated || m->dhcp_us != 0));
 	if (first && again) {
 		bool recent = m->dhcp_us != 0 && now_us - m->dhcp_us <= DHCP_WINDOW_US;
 		begin_boot(m, recent && m->dhcp_us < began_us ? m->dhcp_us : began_us);
@@ -169,7 +198,7 @@ void machine_saw(struct machine *m, const struct machine_event *event, uint64_t 
 		began_us = m->dhcp_us;
 	m->dhcp_us = 0;
 	m->percent = 0;
-	struct machine_step *last = m->step_count > 0 ? &m->steps[m->step_count - 1] : NULL;
+	last = m->step_count > 0 ? &m->steps[m->step_count - 1] : NULL;
 	if (last != NULL && strcmp(last->name, event->step) == 0) {
 		last->ended_us =
 			now_us; /* the same in pieces: several offers, a resumed transfer */
@@ -203,7 +232,7 @@ static struct machine *awaited(struct machines *machines, const char *system, ui
 	TAILQ_FOREACH(m, &machines->list, entry) {
 		const struct machine_step *last =
 			m->step_count > 0 ? &m->steps[m->step_count - 1] : NULL;
-		if (m->linked || last == NULL || strcmp(last->name, "initrd") != 0 ||
+		if (m->linked || last == NULL || !ends_loading(last->name) ||
 			now_us - last->ended_us > JOIN_WINDOW_US || !same(system, m->system))
 			continue;
 		if (found != NULL)
@@ -279,7 +308,7 @@ struct machine *machines_join(
 	/* What lies between the initrd's last byte and the node's first word. */
 	const struct machine_step *last =
 		found->step_count > 0 ? &found->steps[found->step_count - 1] : NULL;
-	if (last != NULL && strcmp(last->name, "initrd") == 0)
+	if (last != NULL && ends_loading(last->name))
 		put_step(found, "stage 1", last->ended_us, now_us);
 	return touch(machines, found, now_us);
 }

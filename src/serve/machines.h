@@ -37,6 +37,7 @@ struct machine {
 	TAILQ_ENTRY(machine) entry;
 	char address[64];    /* that it booted from, or its node's; "" unknown */
 	char mac[18];        /* "" unknown */
+	char lease[64];      /* the address that our DHCP gave it, "" none */
 	char *system;        /* toplevel's file name, or NULL */
 	struct identity who; /* as its boot loader said */
 	/* Of its node: */
@@ -70,6 +71,10 @@ void machines_done(struct machines *machines);
  * memory. */
 struct machine *machines_get(
 	struct machines *machines, const char *mac, const char *address, uint64_t now_us);
+/* Our DHCP gave the machine that address, and so to nobody else. */
+void machines_lease(struct machines *machines, struct machine *machine, const char *address);
+/* Who has that lease; NULL: nobody. */
+const struct machine *machines_leased(const struct machines *machines, const char *address);
 /* "10.0.0.7", a hardware address, or the hexadecimal id of a node; NULL: unknown. */
 struct machine *machines_find(struct machines *machines, const char *text, size_t len);
 
@@ -78,7 +83,7 @@ struct machine *machines_find(struct machines *machines, const char *text, size_
  * only when a boot loader's step follows: running systems renew their leases.
  */
 struct machine_event {
-	const char *step; /* "dhcp", "tftp", "script", "kernel", "initrd" */
+	const char *step; /* "dhcp", "tftp", "script", "kernel", "initrd", "uki" */
 	bool boot_loader; /* only a boot loader does this */
 	uint64_t bytes, elapsed_us;
 };

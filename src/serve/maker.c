@@ -242,6 +242,23 @@ static int find_device_trees(
 	return boot->device_tree == NULL ? err_oom(err) : 0;
 }
 
+/* Firmware that boots by HTTP is not all that there is: without an image it gets an error. */
+static void prepare_uki(
+	const struct boot_maker *maker, const struct ingredients *in, struct boot *boot)
+{
+	const struct uki_params params = {
+		.system = &in->system,
+		.closure = &in->closure,
+		.stubs = maker->options.stubs,
+		.kernel = boot->kernel.extents.items[0].path,
+		.kernel_size = boot->kernel.size,
+	};
+	if (uki_prepare(&params, &boot->uki, &boot->uki_failure) < 0)
+		log_info("no UEFI HTTP boot of '%s': %s%s%s", boot->name, boot->uki_failure.msg,
+			boot->uki_failure.hint[0] != '\0' ? "\nhint: " : "",
+			boot->uki_failure.hint);
+}
+
 int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
 	struct progress *progress, struct boot **ret, struct err *err)
 {
@@ -263,9 +280,12 @@ int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
 		r = make_ram(maker, &in, progress, boot, err);
 	else
 		r = make_net(maker, &in, as_default, progress, boot, err);
-	if (r < 0)
+	if (r < 0) {
 		boot_unref(boot);
-	else
-		*ret = boot;
-	return r;
+		return -1;
+	}
+	if (maker->options.stubs != NULL)
+		prepare_uki(maker, &in, boot);
+	*ret = boot;
+	return 0;
 }

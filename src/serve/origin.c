@@ -93,6 +93,9 @@ static void reply_boot(
 	case BOOT_INITRD:
 		reply(x, boot_initrd_body(boot, &err), &err);
 		return;
+	case BOOT_UKI:
+		http_boot_reply(o, x, route);
+		return;
 	case BOOT_FILES:
 		break;
 	}
@@ -103,6 +106,10 @@ static void handle_boot(struct origin *o, struct http_exchange *x, const struct 
 {
 	if (choice_is_asked(o, route)) {
 		choice_reply(o, x);
+		return;
+	}
+	if (route->kind == ROUTE_BOOT && route->file == BOOT_UKI) {
+		http_boot_reply(o, x, route);
 		return;
 	}
 	/* Whoever asks for the latter two got a script that names a system, or a manifest's name.
@@ -326,6 +333,13 @@ void origin_saw(struct origin *o, const struct journal_step *step, bool boot_loa
 	origin_step(o, step);
 }
 
+void origin_leased(struct origin *o, const char *mac, const char *address)
+{
+	struct machine *m = machines_get(&o->machines, mac, address, hub_now_us());
+	if (m != NULL)
+		machines_lease(&o->machines, m, address);
+}
+
 void origin_done(struct http_exchange *x, const struct http_outcome *outcome, void *data)
 {
 	struct origin *o = data;
@@ -365,13 +379,16 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 	if (route.kind == ROUTE_MANIFEST)
 		step.step = "manifest";
 	bool config = route.kind == ROUTE_EXTLINUX;
-	if (route.kind != ROUTE_BOOT && !config) {
+	if (route.kind == ROUTE_BOOT || config)
+		step.step = boot_file_step(config ? BOOT_SCRIPT : route.file);
+	/* Who asks how large a file is has not begun to load it. */
+	bool head = http_exchange_request(x)->method == HTTP_HEAD;
+	if ((route.kind != ROUTE_BOOT && !config) || head) {
 		origin_step(o, &step);
 		return;
 	}
-	step.step = boot_file_step(config ? BOOT_SCRIPT : route.file);
 	origin_saw(o, &step, true);
-	const struct version *v = config || choice_is_asked(o, &route)
+	const struct version *v = system != NULL || config || choice_is_asked(o, &route)
 		? NULL
 		: systems_find(o->systems, route.name, route.name_len);
 	struct machine *m = machines_find(&o->machines, step.client, strlen(step.client));

@@ -53,6 +53,9 @@ void origin_stop(struct origin *origin);
 /* A step that was seen elsewhere (DHCP). `boot_loader`: only a boot loader does this. */
 void origin_saw(struct origin *origin, const struct journal_step *step, bool boot_loader);
 
+/* Our DHCP gave that address to that hardware address. */
+void origin_leased(struct origin *origin, const char *mac, const char *address);
+
 /* For struct http_server_config; data is the origin. */
 void origin_handle(struct http_exchange *exchange, void *data);
 void origin_done(struct http_exchange *exchange, const struct http_outcome *outcome, void *data);

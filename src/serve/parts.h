@@ -9,6 +9,7 @@
 #include "serve/events.h"
 #include "serve/extlinux.h"
 #include "serve/hub.h"
+#include "serve/journal.h"
 #include "serve/machines.h"
 #include "serve/origin.h"
 #include "serve/profiles.h"
@@ -126,6 +127,19 @@ void origin_reply_fresh(struct http_exchange *exchange, const struct buf *text, 
 
 /* report.c: answers ROUTE_INDEX, ROUTE_STATUS, ROUTE_MACHINES and ROUTE_METRICS. */
 void report_reply(struct origin *origin, struct http_exchange *exchange, const struct route *route);
+
+/*
+ * What rules and payload add to the command line, which the caller owns, and why in `reason`.
+ * ERR_UNSUPPORTED when the machine cannot boot it.
+ */
+int choice_params(const struct origin *origin, const struct client *client, const struct boot *boot,
+	const struct assignment *assignment, char *reason, char **ret, struct err *err);
+/* For the journal: what was chosen. */
+void choice_note(struct request *request, const struct assignment *assignment, const char *reason);
+
+/* http_boot.c: answers a BOOT_UKI, or lets it wait. */
+void http_boot_reply(
+	struct origin *origin, struct http_exchange *exchange, const struct route *route);
 
 /* pxelinux.c: extlinux.conf by HTTP and TFTP. */
 

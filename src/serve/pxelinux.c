@@ -68,18 +68,9 @@ static int put(struct origin *o, const struct pxelinux_question *q, const struct
 	const struct assignment *a, const struct boot *boot, struct buf *out, struct err *err)
 {
 	char reason[PAYLOAD_REASON_SIZE];
-	enum root_kind root = o->options.boot->root;
 	const char *device_tree = NULL;
-	bool copy = false;
-	if (root == ROOT_AUTO) {
-		root = payload_choose(client, boot->image_size, reason);
-		copy = root == ROOT_COPY;
-	}
-	const struct payload payload = payload_of(boot, root);
-	const char *own = a->rule.params != NULL ? a->rule.params : "";
-	AUTO_FREE char *params = path_printf(
-		err, "%s%s%s", copy ? BOOT_COPY_WORD : "", copy && own[0] != '\0' ? " " : "", own);
-	if (params == NULL || payload_check(client, &payload, err) < 0 ||
+	AUTO_FREE char *params = NULL;
+	if (choice_params(o, client, boot, a, reason, &params, err) < 0 ||
 		find_device_tree(a, boot, &device_tree, err) < 0)
 		return -1;
 	AUTO_FREE char *cmdline = script_cmdline(boot, NULL, params, err);

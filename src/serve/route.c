@@ -13,6 +13,7 @@ static const struct {
 	[BOOT_SCRIPT] = {"netboot.ipxe", "script"},
 	[BOOT_KERNEL] = {"bzImage", "kernel"},
 	[BOOT_INITRD] = {"initrd", "initrd"},
+	[BOOT_UKI] = {"uki.efi", "uki"},
 };
 
 static const struct {

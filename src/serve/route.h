@@ -12,7 +12,7 @@
 enum route_kind {
 	ROUTE_NONE,
 	ROUTE_INDEX,    /* / */
-	ROUTE_BOOT,     /* /boot/NAME/{netboot.ipxe,bzImage,initrd} */
+	ROUTE_BOOT,     /* /boot/NAME/{netboot.ipxe,bzImage,initrd,uki.efi} */
 	ROUTE_OBJECT,   /* /v1/objects/ab/ab… */
 	ROUTE_MANIFEST, /* /v1/manifests/NAME */
 	ROUTE_PROFILE,  /* /v1/profiles/HEX */
@@ -27,7 +27,7 @@ enum route_kind {
 	ROUTE_METRICS,  /* /metrics */
 };
 
-enum boot_file { BOOT_SCRIPT, BOOT_KERNEL, BOOT_INITRD, BOOT_FILES };
+enum boot_file { BOOT_SCRIPT, BOOT_KERNEL, BOOT_INITRD, BOOT_UKI, BOOT_FILES };
 
 struct route {
 	enum route_kind kind;
@@ -40,7 +40,7 @@ struct route {
 /* `path` is decoded and without query. ROUTE_NONE for what is none of them. */
 struct route route_parse(const char *path);
 
-/* What a step of this file is called: "script", "kernel", "initrd". */
+/* What a step of this file is called: "script", "kernel", "initrd", "uki". */
 const char *boot_file_step(enum boot_file file);
 
 #endif

@@ -36,7 +36,7 @@ struct serve {
 	struct dnsmasq *dnsmasq;
 	struct norouter *norouter;
 	struct interface interface; /* unset with DHCP_OFF */
-	char *script_url;
+	char *script_url, *uki_url;
 	struct dnsmasq_step last_dhcp; /* whose offer the next lines are about */
 	struct dhcp_config dhcp;       /* with DHCP */
 	char *ipxe_dir;                /* or NULL: TFTP without it */
@@ -117,6 +117,8 @@ static void on_dnsmasq_line(const char *line, void *data)
 		memcpy(step.mac, s->last_dhcp.mac, sizeof(step.mac));
 	}
 	s->last_dhcp = step;
+	if (step.note != NULL && strcmp(step.note, "has its address") == 0)
+		origin_leased(s->origin, step.mac, step.client);
 	bool neighbour = step.mac[0] == '\0' && journal_find_mac(step.client, mac);
 	const struct journal_step out = {
 		.step = "dhcp",
@@ -247,9 +249,10 @@ static int start_http(struct serve *s, const struct http_limits *limits, struct 
 	if (url == NULL)
 		return -1;
 	s->script_url = path_printf(err, "%s/boot/default/netboot.ipxe", url);
+	s->uki_url = path_printf(err, "%s/boot/default/uki.efi", url);
 	origin_set_url(s->origin, url);
 	log_info("serving at %s/", url);
-	return s->script_url != NULL ? 0 : -1;
+	return s->script_url != NULL && s->uki_url != NULL ? 0 : -1;
 }
 
 /* Where DHCP sends clients: the interface's address. Without it, where HTTP is. */
@@ -388,6 +391,7 @@ static int start(struct serve *s, struct err *err)
 	s->dhcp.mode = o->dhcp;
 	s->dhcp.interface = &s->interface;
 	s->dhcp.script_url = s->script_url;
+	s->dhcp.uki_url = s->uki_url;
 	if ((dhcp && dnsmasq_permitted(&s->dhcp, err) < 0) ||
 		(o->tftp_port >= 0 && start_tftp(s, &tftp, err) < 0))
 		return -1;
@@ -426,6 +430,7 @@ int serve_run(struct serve_options *options, struct err *err)
 	if (s.base != NULL)
 		event_base_free(s.base);
 	free(s.script_url);
+	free(s.uki_url);
 	free(s.ipxe_dir);
 	if (!busy) {
 		free(s.state_dir);

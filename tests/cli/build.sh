@@ -76,6 +76,31 @@ check_equal script "$(sed -n '1p; /^kernel/p; /^initrd/p' "$tmp/new/netboot/netb
 kernel bzImage initrd=initrd $cmdline one two || goto failed
 initrd initrd || goto failed"
 
+# One EFI program.
+stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub
+check_ok "$snowboot" build uki --modules minimal --append "one two" --stub "$stub" "$system" -o "$tmp/uki.efi"
+check_stdout "^command line: $cmdline one two\$"
+python3 - "$tmp/uki.efi" "$tmp/initrd" "$system/kernel" "$system/etc/os-release" "$cmdline one two" <<'END' || fail "the program has something else"
+import struct, sys
+uki, initrd, kernel, os_release = (open(name, "rb").read() for name in sys.argv[1:5])
+coff = struct.unpack_from("<I", uki, 60)[0] + 4
+count, optional = struct.unpack_from("<H", uki, coff + 2)[0], struct.unpack_from("<H", uki, coff + 16)[0]
+found = {}
+for i in range(count):
+    name, size, _, raw, at = struct.unpack_from("<8sIIII", uki, coff + 20 + optional + 40 * i)
+    found[name.rstrip(b"\0").decode()] = uki[at:at + min(size, raw)]
+assert list(found)[-5:] == [".osrel", ".cmdline", ".uname", ".initrd", ".linux"], list(found)
+assert found[".osrel"] == os_release
+assert found[".cmdline"] == sys.argv[5].encode()
+assert found[".initrd"] == initrd
+assert found[".linux"].rstrip(b"\0") == kernel.rstrip(b"\0")
+END
+check_ok "$snowboot" build uki --modules minimal --append "one two" "$system" -o "$tmp/again.efi"
+cmp "$tmp/uki.efi" "$tmp/again.efi" || fail "with this machine's stub it is another program"
+rm "$tmp/uki.efi" "$tmp/again.efi"
+check_fails 1 "snowboot: stub '$system/init': not an EFI program" \
+	"$snowboot" build uki -q --modules minimal --stub "$system/init" "$system" -o "$tmp/out"
+
 # What it refuses.
 sw=$(readlink -f "$system/sw")
 check_fails 2 "snowboot: '$sw' is not a system package: it has no 'init'

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """One DHCP question as a network boot client asks it, and what was offered.
 
-pxe_client.py INTERFACE bios|efi|efi-9|ipxe|ipxe-no-http|uboot|plain [--port4011 SERVER]
+pxe_client.py INTERFACE bios|efi|efi-9|http|http-arm64|ipxe|ipxe-no-http|uboot|plain [--port4011 SERVER]
 
 Prints a line NAME VALUE for each thing the first answer says (yiaddr, siaddr, file, and the options as o60, o67, ...),
 or "no answer" after 4 seconds. --port4011 asks the boot server itself, as EFI does after a proxy's offer.
@@ -16,7 +16,7 @@ import time
 
 MAC = bytes.fromhex("525400aabb01")
 UUID = bytes(range(1, 17))
-ARCH = {"bios": 0, "efi": 7, "efi-9": 9, "ipxe": 0, "ipxe-efi": 7, "ipxe-no-http": 0, "uboot": 22}
+ARCH = {"bios": 0, "efi": 7, "efi-9": 9, "http": 16, "http-arm64": 19, "ipxe": 0, "ipxe-efi": 7, "ipxe-no-http": 0, "uboot": 22}
 
 
 def question(kind, message_type, xid):
@@ -27,7 +27,8 @@ def question(kind, message_type, xid):
     out += bytes([55, 6, 1, 3, 43, 60, 66, 67])
     if kind != "plain":
         arch = ARCH[kind]
-        vendor = b"U-Boot.armv8" if kind == "uboot" else b"PXEClient:Arch:%05d:UNDI:003001" % arch
+        name = b"HTTPClient" if kind.startswith("http") else b"PXEClient"
+        vendor = b"U-Boot.armv8" if kind == "uboot" else name + b":Arch:%05d:UNDI:003001" % arch
         out += bytes([60, len(vendor)]) + vendor
         out += bytes([93, 2]) + struct.pack("!H", arch)
         out += bytes([94, 3, 1, 3, 1])

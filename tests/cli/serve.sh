@@ -182,6 +182,13 @@ for kind in ipxe ipxe-efi; do
 done
 ask ipxe-no-http
 check_stdout '^file undionly\.kpxe$'
+# UEFI HTTP boot: a proxy's offer is enough.
+for pair in http:x86_64 http-arm64:arm64; do
+	ask "${pair%%:*}"
+	check_stdout '^yiaddr 0\.0\.0\.0$'
+	check_stdout "^file http://10\.55\.0\.1:8080/boot/default/uki\.efi\?arch=${pair#*:}\$"
+	check_stdout '^o60 HTTPClient$'
+done
 ip -n "${ns}c" addr add 10.55.0.9/24 dev v1
 ask efi --port4011 10.55.0.1
 check_stdout '^file snponly\.efi$'
@@ -222,6 +229,12 @@ for pair in bios:undionly.kpxe efi:snponly.efi efi-9:snponly.efi "ipxe:$script" 
 	check_stdout '^yiaddr 10\.55\.0\.[0-9]+$'
 	check_stdout '^siaddr 10\.55\.0\.1$'
 	check_stdout "^file ${pair#*:}\$"
+done
+for pair in http:x86_64 http-arm64:arm64; do
+	ask "${pair%%:*}"
+	check_stdout '^yiaddr 10\.55\.0\.[0-9]+$'
+	check_stdout "^file http://10\.55\.0\.1:8080/boot/default/uki\.efi\?arch=${pair#*:}\$"
+	check_stdout '^o60 HTTPClient$'
 done
 ask plain
 check_stdout '^yiaddr 10\.55\.0\.[0-9]+$'

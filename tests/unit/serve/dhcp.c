@@ -59,6 +59,7 @@ static void assert_config(enum dhcp_mode mode, const char *want)
 		.bios_file = "undionly.kpxe",
 		.efi_file = "snponly.efi",
 		.script_url = "http://10.55.0.1:8080/boot/default/netboot.ipxe",
+		.uki_url = "http://10.55.0.1:8080/boot/default/uki.efi",
 	};
 	AUTO_BUF out = {0};
 	assert_ok(dhcp_config_text(&config, &out, &err));
@@ -85,13 +86,20 @@ static void assert_config(enum dhcp_mode mode, const char *want)
 	"dhcp-match=set:uboot,option:client-arch,22\n" \
 	"dhcp-match=set:uboot,option:client-arch,256\n" \
 	"dhcp-boot=tag:ipxe-http,http://10.55.0.1:8080/boot/default/netboot.ipxe,,10.55.0.1\n" \
-	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n"
+	"dhcp-boot=tag:!ipxe-http,tag:bios,undionly.kpxe,,10.55.0.1\n" \
+	"dhcp-match=set:http-x86_64,option:client-arch,16\n" \
+	"dhcp-match=set:http-arm64,option:client-arch,19\n" \
+	"dhcp-boot=tag:!ipxe-http,tag:http-x86_64," \
+	"http://10.55.0.1:8080/boot/default/uki.efi?arch=x86_64,,10.55.0.1\n" \
+	"dhcp-boot=tag:!ipxe-http,tag:http-arm64," \
+	"http://10.55.0.1:8080/boot/default/uki.efi?arch=arm64,,10.55.0.1\n"
 
 static void proxy(void **state)
 {
 	(void)state;
 	assert_config(DHCP_PROXY,
 		BEGIN "dhcp-range=10.55.0.0,proxy,255.255.255.0\n" MATCHES
+		      "dhcp-pxe-vendor=PXEClient,HTTPClient\n"
 		      "pxe-service=tag:!ipxe-http,7,\"snowboot\",snponly.efi\n"
 		      "pxe-service=tag:!ipxe-http,9,\"snowboot\",snponly.efi\n");
 }
@@ -104,6 +112,8 @@ static void full(void **state)
 		      "dhcp-authoritative\n"
 		      "dhcp-option=option:router\n"
 		      "dhcp-option-force=tag:ipxe,encap:175,176,1b\n" MATCHES
+		      "dhcp-option-force=tag:http-x86_64,60,HTTPClient\n"
+		      "dhcp-option-force=tag:http-arm64,60,HTTPClient\n"
 		      "dhcp-boot=tag:!ipxe-http,tag:efi,snponly.efi,,10.55.0.1\n"
 		      "dhcp-boot=tag:uboot,boot.scr.uimg,,10.55.0.1\n");
 }

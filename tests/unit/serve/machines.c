@@ -126,6 +126,55 @@ static void the_same_step_in_pieces(void **state)
 	machines_done(&machines);
 }
 
+/* Firmware that boots by HTTP fetches one file, in pieces perhaps. */
+static void one_file(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = machines_get(&machines, MAC, "10.0.0.7", 100 * S);
+	for (unsigned boot = 1; boot <= 2; boot++) {
+		uint64_t t = boot * 100 * S;
+		saw(m, "dhcp", false, t);
+		saw(m, "dhcp", true, t + S);
+		saw(m, "uki", true, t + 3 * S);
+		saw(m, "uki", true, t + 4 * S);
+		machine_set_system(m, "abc-system");
+		assert_int_equal(m->boots, boot);
+		assert_int_equal(m->step_count, 2);
+		assert_step(m, 1, "uki", 100 * boot + 2.5);
+		assert_int_equal(m->steps[1].bytes, 20);
+	}
+	/* Its node has another address, and is known as the only one that is due. */
+	struct member member = member_at(8, 1);
+	assert_ptr_equal(join(&machines, &member, "/nix/store/abc-system", 3, 207 * S), m);
+	assert_step(m, 2, "stage 1", 204);
+	/* With a DHCP server that we do not hear, the file is the begin. */
+	saw(m, "uki", true, 300 * S);
+	assert_int_equal(m->boots, 3);
+	assert_int_equal(m->step_count, 1);
+	assert_step(m, 0, "uki", 299.5);
+	machines_done(&machines);
+}
+
+static void an_address_is_leased_once(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *a = machines_get(&machines, MAC, "10.0.0.7", S);
+	struct machine *b = machines_get(&machines, "52:54:00:00:00:02", "10.0.0.8", S);
+	assert_null(machines_leased(&machines, "10.0.0.7")); /* it only came from there */
+	assert_null(machines_leased(&machines, ""));
+	machines_lease(&machines, a, "10.0.0.7");
+	machines_lease(&machines, b, "10.0.0.8");
+	assert_ptr_equal(machines_leased(&machines, "10.0.0.7"), a);
+	machines_lease(&machines, b, "10.0.0.7");
+	assert_ptr_equal(machines_leased(&machines, "10.0.0.7"), b);
+	assert_null(machines_leased(&machines, "10.0.0.8"));
+	machines_done(&machines);
+}
+
 static void a_node_by_another_address(void **state)
 {
 	(void)state;
@@ -239,6 +288,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(one_boot),
 		cmocka_unit_test(renewals_are_no_boots),
 		cmocka_unit_test(the_same_step_in_pieces),
+		cmocka_unit_test(one_file),
+		cmocka_unit_test(an_address_is_leased_once),
 		cmocka_unit_test(a_node_by_another_address),
 		cmocka_unit_test(a_node_by_its_card),
 		cmocka_unit_test(a_reboot_is_the_same_machine),

@@ -14,6 +14,10 @@ static void boot_files(void **state)
 	assert_int_equal(r.name_len, 10);
 	assert_memory_equal(r.name, "abc-system", 10);
 	assert_string_equal(boot_file_step(BOOT_KERNEL), "kernel");
+	r = route_parse("/boot/default/uki.efi");
+	assert_int_equal(r.kind, ROUTE_BOOT);
+	assert_int_equal(r.file, BOOT_UKI);
+	assert_string_equal(boot_file_step(BOOT_UKI), "uki");
 	assert_int_equal(route_parse("/boot/abc/vmlinuz").kind, ROUTE_NONE);
 	assert_int_equal(route_parse("/boot//initrd").kind, ROUTE_NONE);
 	assert_int_equal(route_parse("/boot/initrd").kind, ROUTE_NONE);
