@@ -19,6 +19,7 @@
 /* Bytes that the kernel may hold unsent for one client (Linux 3.12, tcp(7)). */
 #define UNSENT_BYTES (256 * 1024)
 #define LINGER_MS 2000
+#define GRACE_US 250000 /* for a request to come behind its connection, or to go on */
 
 static uint64_t now_us(void)
 {
@@ -48,6 +49,8 @@ static void end_exchange(struct http_connection *c, const char *failure)
 		.sent = x->body_sent,
 		.elapsed_us = now_us() - x->began_us,
 		.failure = failure,
+		/* which happens as soon as the head is out */
+		.handed_over = c->upgraded != NULL && x->head_sent == x->head.len,
 	};
 	const struct http_server_config *config = http_server_config(c->server);
 	if (config->done != NULL && x->request.path != NULL)
@@ -82,9 +85,23 @@ void http_connection_cut(struct http_connection *c, const char *failure)
 	destroy(c);
 }
 
+/* Nothing that was not read yet lies in the kernel. */
+static bool is_silent(const struct http_connection *c)
+{
+	int unread = 0;
+	return ioctl(c->fd, FIONREAD, &unread) == 0 && unread == 0;
+}
+
 bool http_connection_idle(const struct http_connection *c)
 {
-	return c->state == HTTP_STATE_READING && c->in_len == 0 && c->answered;
+	return c->state == HTTP_STATE_READING && c->in_len == 0 && c->answered && is_silent(c);
+}
+
+bool http_connection_asks_nothing(const struct http_connection *c)
+{
+	bool begins = c->state == HTTP_STATE_READING;
+	return c->state == HTTP_STATE_LINGERING ||
+		(begins && now_us() - c->heard_us >= GRACE_US && is_silent(c));
 }
 
 void http_connection_finish(struct http_connection *c)
@@ -253,6 +270,22 @@ void http_exchange_upgrade(
 	begin_writing(c);
 }
 
+void http_exchange_stream(
+	struct http_exchange *x, const char *type, http_upgraded_fn *upgraded, void *data)
+{
+	struct http_connection *c = x->connection;
+	struct err err = ERR_INIT;
+	buf_clear(&x->head);
+	if (http_response_stream_head(type, time(NULL), &x->head, &err) < 0) {
+		give_up(c);
+		return;
+	}
+	x->response.status = 200;
+	c->upgraded = upgraded;
+	c->upgraded_data = data;
+	begin_writing(c);
+}
+
 const struct http_request *http_exchange_request(const struct http_exchange *x)
 {
 	return &x->request;
@@ -345,6 +378,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 	if (lingering)
 		return;
 	c->in_len += (size_t)n;
+	c->heard_us = now_us();
 	if (c->state == HTTP_STATE_READING)
 		process(c);
 }
@@ -381,6 +415,9 @@ static void on_deadline(evutil_socket_t fd, short what, void *data)
 			set_deadline(c, limits(c)->stall_ms);
 			return;
 		}
+		/* The kernel would keep what the client does not take for minutes. */
+		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+			sizeof(struct linger));
 		http_connection_cut(c, "the client stopped reading");
 		return;
 	case HTTP_STATE_WAITING:
@@ -406,6 +443,7 @@ struct http_connection *http_connection_new(
 	c->fd = take_fd;
 	c->file = -1;
 	c->exchange.connection = c;
+	c->heard_us = now_us();
 	if (peer->sa_family == AF_INET6)
 		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)peer)->sin6_addr, c->peer,
 			sizeof(c->peer));

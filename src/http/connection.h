@@ -44,9 +44,10 @@ struct http_connection {
 	struct event *readable, *writable, *deadline;
 	char in[HTTP_HEAD_MAX];
 	size_t in_len;
-	bool answered;   /* at least one request */
-	bool head_begun; /* the deadline of the next head runs */
-	bool finish;     /* no further request after this one */
+	bool answered;     /* at least one request */
+	bool head_begun;   /* the deadline of the next head runs */
+	bool finish;       /* no further request after this one */
+	uint64_t heard_us; /* its last byte, or its begin (CLOCK_MONOTONIC) */
 	struct http_exchange exchange;
 	http_upgraded_fn *upgraded; /* gets the connection when the 101 is out; or NULL */
 	void *upgraded_data;
@@ -72,8 +73,10 @@ struct http_connection *http_connection_new(
 	struct http_server *server, int take_fd, const struct sockaddr *peer, struct err *err);
 /* Cuts it at once; `failure` (or NULL) is what the outcome of a running exchange says. */
 void http_connection_cut(struct http_connection *connection, const char *failure);
-/* True between requests. */
+/* True between requests, when none is on its way. */
 bool http_connection_idle(const struct http_connection *connection);
+/* True before a request is whole, when nothing came for a moment, and after the last answer. */
+bool http_connection_asks_nothing(const struct http_connection *connection);
 /* Lets the exchange that runs be the last one; closes the connection when there is none. */
 void http_connection_finish(struct http_connection *connection);
 

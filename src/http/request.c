@@ -168,6 +168,25 @@ static int parse_head(struct span head, struct http_request *request, struct err
 	return check(request, err);
 }
 
+/*
+ * A head that has not ended: HTTP/0.9 and what is no HTTP at all would wait for our answer as long
+ * as we for their end.
+ */
+static int check_begin(struct span head, struct err *err)
+{
+	AUTO_HTTP_REQUEST request = {0};
+	struct span line = {0}, method;
+	while (line.len == 0 && span_next_line(&head, &line))
+		;
+	if (line.len > 0)
+		return parse_request_line(line, &request, err);
+	if (head.len == 0 || span_is(head, "\r"))
+		return 0;
+	if (!span_next_word(&head, ' ', &method))
+		method = head;
+	return span_is_token(method) ? 0 : malformed(err, "method is not a word");
+}
+
 int http_request_parse(
 	const char *data, size_t len, struct http_request *ret, size_t *ret_len, struct err *err)
 {
@@ -177,7 +196,7 @@ int http_request_parse(
 		return err_raise(
 			err, ERR_LIMIT, "request head is larger than %d bytes", HTTP_HEAD_MAX);
 	if (!ended)
-		return 0;
+		return check_begin((struct span){data, len}, err);
 	AUTO_HTTP_REQUEST request = {0};
 	if (parse_head((struct span){data, head_len}, &request, err) < 0)
 		return -1;

@@ -32,8 +32,8 @@ void http_request_done(struct http_request *request);
 /*
  * Parses the head at the start of `data`: 1, *ret (which the caller owns) and its length including
  * the empty line; 0 when it does not end within `len` bytes yet. ERR_CORRUPT for a malformed one,
- * ERR_LIMIT when it is larger than the limits above (decided without waiting for its end),
- * ERR_UNSUPPORTED for another version of HTTP or a request with a body.
+ * ERR_LIMIT when it is larger than the limits above, ERR_UNSUPPORTED for another version of HTTP or
+ * a request with a body. Size and request line are decided without waiting for the head's end.
  */
 int http_request_parse(
 	const char *data, size_t len, struct http_request *ret, size_t *ret_len, struct err *err);

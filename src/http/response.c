@@ -24,6 +24,7 @@ const char *http_status_text(int status)
 		{405, "Method Not Allowed"},
 		{408, "Request Timeout"},
 		{416, "Range Not Satisfiable"},
+		{426, "Upgrade Required"},
 		{431, "Request Header Fields Too Large"},
 		{500, "Internal Server Error"},
 		{501, "Not Implemented"},
@@ -118,4 +119,14 @@ int http_response_head(const struct http_response *response, const struct http_b
 		return -1;
 	return buf_printf(
 		out, err, "Connection: %s\r\n\r\n", response->keep_alive ? "keep-alive" : "close");
+}
+
+int http_response_stream_head(const char *type, time_t now, struct buf *out, struct err *err)
+{
+	if (buf_put_str(out, "HTTP/1.1 200 OK\r\nServer: snowboot/" SNOWBOOT_VERSION "\r\n", err) <
+			0 ||
+		put_date(out, now, err) < 0)
+		return -1;
+	return buf_printf(out, err,
+		"Cache-Control: no-cache\r\nContent-Type: %s\r\nConnection: close\r\n\r\n", type);
 }

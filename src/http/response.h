@@ -30,4 +30,7 @@ int http_response_head(const struct http_response *response, const struct http_b
 /* "Not Found" for 404; "Unknown" for a status that we never send. */
 const char *http_status_text(int status);
 
+/* Appends the head of a 200 with a body that ends with its connection. ERR_NOMEM. */
+int http_response_stream_head(const char *type, time_t now, struct buf *out, struct err *err);
+
 #endif

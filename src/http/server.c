@@ -50,17 +50,38 @@ unsigned http_server_clients(const struct http_server *server)
 	return server->count;
 }
 
-/* When every place is taken, the oldest idle client is given up for the next one. */
-static void make_place(struct http_server *server)
+static void pause_accepting(struct http_server *server)
+{
+	struct timeval delay = {.tv_usec = ACCEPT_RETRY_MS * 1000};
+	evconnlistener_disable(server->listener);
+	event_add(server->retry, &delay);
+}
+
+/* The oldest one of those, but not the newest of all: NULL when there is none. */
+static struct http_connection *oldest(
+	struct http_server *server, bool (*is_so)(const struct http_connection *connection))
 {
 	struct http_connection *newest = TAILQ_LAST(&server->connections, http_connections), *c;
-	for (c = TAILQ_FIRST(&server->connections); c != newest; c = TAILQ_NEXT(c, entry)) {
-		if (http_connection_idle(c)) {
-			http_connection_cut(c, NULL);
-			return;
-		}
-	}
-	evconnlistener_disable(server->listener);
+	for (c = TAILQ_FIRST(&server->connections); c != newest; c = TAILQ_NEXT(c, entry))
+		if (is_so(c))
+			return c;
+	return NULL;
+}
+
+/*
+ * When every place is taken, the oldest idle client is given up for the next one; without such a
+ * one whoever asked for nothing for the longest time. Nobody who gets an answer or waits for it is:
+ * when all do, the next one waits in the kernel's queue.
+ */
+static void make_place(struct http_server *server)
+{
+	struct http_connection *c = oldest(server, http_connection_idle);
+	if (c == NULL)
+		c = oldest(server, http_connection_asks_nothing);
+	if (c != NULL)
+		http_connection_cut(c, NULL);
+	else
+		pause_accepting(server);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *addr,
@@ -81,10 +102,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 /* accept() fails for good only by want of descriptors or memory: pause instead of spinning. */
 static void on_accept_error(struct evconnlistener *listener, void *data)
 {
-	struct http_server *server = data;
-	struct timeval delay = {.tv_usec = ACCEPT_RETRY_MS * 1000};
-	evconnlistener_disable(listener);
-	event_add(server->retry, &delay);
+	(void)listener;
+	pause_accepting(data);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *data)
@@ -92,7 +111,11 @@ static void on_retry(evutil_socket_t fd, short what, void *data)
 	(void)fd;
 	(void)what;
 	struct http_server *server = data;
-	if (server->listener != NULL)
+	if (server->listener == NULL)
+		return;
+	if (server->count >= server->config.limits.clients)
+		make_place(server);
+	if (server->count < server->config.limits.clients)
 		evconnlistener_enable(server->listener);
 }
 

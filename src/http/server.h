@@ -30,6 +30,7 @@ struct http_outcome {
 	uint64_t sent;       /* bytes of body that the kernel took */
 	uint64_t elapsed_us; /* from the request's last byte to the answer's */
 	const char *failure; /* why the connection was cut, or NULL */
+	bool handed_over;    /* to who upgrades or streams */
 };
 
 struct http_limits {
@@ -114,5 +115,12 @@ typedef void http_upgraded_fn(int take_fd, const void *early, size_t early_len, 
  */
 void http_exchange_upgrade(struct http_exchange *exchange, const char *protocol,
 	http_upgraded_fn *upgraded, void *data);
+
+/*
+ * Answers 200 with a body of that type that has no end: when the head is out, `upgraded` gets the
+ * connection to write it to, as above. For GET only.
+ */
+void http_exchange_stream(
+	struct http_exchange *exchange, const char *type, http_upgraded_fn *upgraded, void *data);
 
 #endif

@@ -100,6 +100,12 @@ static void malformed(void **state)
 		{"GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n",
 			"header line is not 'NAME: VALUE'"},
 		{"GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n", "control character in a header"},
+		/* Without their end: HTTP/0.9, TLS, SSH and nothing sensible. */
+		{"GET /\r\n", "request line is not 'METHOD TARGET VERSION'"},
+		{"\r\nGET / HTTPS/1.1\r\nHost: a\r\n", "no HTTP version"},
+		{"\x16\x03\x01\x02", "method is not a word"},
+		{"\r\n\r\n\x80", "method is not a word"},
+		{" GET", "method is not a word"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		char msg[128];
@@ -113,8 +119,7 @@ static void unsupported(void **state)
 	(void)state;
 	refused("GET / HTTP/2.0\r\n\r\n", ERR_UNSUPPORTED,
 		"HTTP version 'HTTP/2.0' is not 1.0 or 1.1");
-	refused("PRI * HTTP/2.0\r\n\r\n", ERR_UNSUPPORTED,
-		"HTTP version 'HTTP/2.0' is not 1.0 or 1.1");
+	refused("PRI * HTTP/2.0\r\n", ERR_UNSUPPORTED, "HTTP version 'HTTP/2.0' is not 1.0 or 1.1");
 	refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n",
 		ERR_UNSUPPORTED, "requests with a body are not taken");
 	refused("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n", ERR_UNSUPPORTED,

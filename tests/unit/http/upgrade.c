@@ -38,7 +38,9 @@ static void upgraded(int take_fd, const void *early, size_t early_len, void *dat
 
 static void handle(struct http_exchange *x, void *data)
 {
-	if (http_exchange_wants(x, "link/1"))
+	if (strcmp(http_exchange_request(x)->path, "/stream") == 0)
+		http_exchange_stream(x, "text/plain", upgraded, data);
+	else if (http_exchange_wants(x, "link/1"))
 		http_exchange_upgrade(x, "link/1", upgraded, data);
 	else
 		http_exchange_reply_text(x, 200, "plain for '%s'", http_exchange_peer(x));
@@ -141,6 +143,37 @@ static void handed_over(void **state)
 	stop(&f);
 }
 
+/* An answer without an end: the head, and then the connection is the handler's. */
+static void streamed(void **state)
+{
+	(void)state;
+	struct fixture f;
+	start(&f);
+	int fd = client(&f, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+	const char *text = answer(&f, fd);
+	assert_int_equal(strncmp(text, "HTTP/1.1 200 OK\r\nServer: snowboot/", 34), 0);
+	assert_non_null(strstr(text,
+		" GMT\r\nCache-Control: no-cache\r\nContent-Type: text/plain\r\n"
+		"Connection: close\r\n\r\n"));
+	assert_null(strstr(text, "Content-Length"));
+	assert_int_equal(f.done, 1);
+	assert_int_equal(f.outcome.status, 200);
+	assert_true(f.outcome.handed_over);
+	assert_true(f.upgraded >= 0);
+	close(fd);
+	stop(&f);
+
+	start(&f);
+	fd = client(&f, "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+	close(fd);
+	for (int i = 0; i < 500 && f.done == 0; i++)
+		turn(&f);
+	assert_int_equal(f.done, 1);
+	assert_int_equal(f.upgraded, -1);
+	assert_false(f.outcome.handed_over);
+	stop(&f);
+}
+
 static void not_asked(void **state)
 {
 	(void)state;
@@ -212,6 +245,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(handed_over),
+		cmocka_unit_test(streamed),
 		cmocka_unit_test(not_asked),
 		cmocka_unit_test(client_leaves),
 		cmocka_unit_test(unix_socket),
