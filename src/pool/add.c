@@ -333,6 +333,13 @@ static int check_params(const struct pool_params *params, struct err *err)
 	return 0;
 }
 
+static int refuse_writing(const struct pool *pool, size_t missing, struct err *err)
+{
+	err_raise(err, ERR_NOT_FOUND, "pool '%s', which is only read, lacks %zu store paths",
+		pool->dir, missing);
+	return err_hint(err, "'snowboot pool add SYSTEM' fills it");
+}
+
 int pool_add(struct pool *pool, const struct closure *closure, const struct pool_params *params,
 	struct progress *progress, struct err *err)
 {
@@ -353,7 +360,7 @@ int pool_add_from(struct pool *pool, const struct closure *closure,
 	pthread_cond_init(&f.wake, NULL);
 	int r = choose(&f, err);
 	if (r == 0 && f.todo_count > 0 && pool->read_only)
-		r = err_raise(err, ERR_USAGE, "pool '%s' was opened to read only", pool->dir);
+		r = refuse_writing(pool, f.todo_count, err);
 	if (r == 0 && f.todo_count > 0)
 		r = fill(&f, params, err);
 	free(f.todo);

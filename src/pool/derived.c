@@ -40,6 +40,13 @@ int pool_keep(struct pool *pool, struct pool_derived *items, size_t count, struc
 {
 	if (count == 0)
 		return 0;
+	if (pool->read_only) {
+		err_raise(err, ERR_NOT_FOUND,
+			"pool '%s', which is only read, lacks %zu derived objects", pool->dir,
+			count);
+		return err_hint(
+			err, "whoever may write to it makes what is missing, in the same way");
+	}
 	AUTO_FREE struct pending *pending = calloc(count, sizeof(*pending));
 	if (pending == NULL)
 		return err_oom(err);

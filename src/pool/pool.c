@@ -222,6 +222,8 @@ int pool_memo_put(
 	struct pool *pool, const struct digest *key, const struct digest *object, struct err *err)
 {
 	uint64_t size;
+	if (pool->read_only)
+		return 0; /* it would only save time */
 	if (object_size(pool, object, &size, err) < 0)
 		return -1;
 	return index_memo_put(pool->index, key, object, size, err);

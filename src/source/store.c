@@ -107,17 +107,31 @@ const char *store_real_dir(const struct store *store)
 	return store->real_dir;
 }
 
+/* Who may not write there goes on without. */
+static int tolerate(struct err *tried, struct err *err)
+{
+	if (tried->sys != EACCES && tried->sys != EPERM && tried->sys != EROFS) {
+		*err = *tried;
+		return -1;
+	}
+	log_ignored(tried);
+	return 0;
+}
+
+int store_prepare_hold(struct store *store, struct err *err)
+{
+	struct err tried = ERR_INIT;
+	return temproots_open(&store->temproots, store->state_dir, &tried) == 0
+		? 0
+		: tolerate(&tried, err);
+}
+
 int store_hold(struct store *store, const char *path, struct err *err)
 {
 	struct err tried = ERR_INIT;
-	if (temproots_add(&store->temproots, store->state_dir, path, &tried) == 0)
-		return 0;
-	if (tried.sys != EACCES && tried.sys != EPERM && tried.sys != EROFS) {
-		*err = tried;
-		return -1;
-	}
-	log_ignored(&tried);
-	return 0;
+	return temproots_add(&store->temproots, store->state_dir, path, &tried) == 0
+		? 0
+		: tolerate(&tried, err);
 }
 
 static bool has_bytes(const struct store *store, const char *suffix)

@@ -33,4 +33,10 @@ int store_closure(struct store *store, const char *path, struct closure *ret, st
  */
 int store_hold(struct store *store, const char *path, struct err *err);
 
+/*
+ * Opens what store_hold() writes to, so that it works also when this process has become somebody
+ * who may not open it. Fails and warns as store_hold() does.
+ */
+int store_prepare_hold(struct store *store, struct err *err);
+
 #endif

@@ -79,8 +79,10 @@ static int create_file(struct temproots *roots, struct err *err)
 	return 1;
 }
 
-static int open_files(struct temproots *roots, const char *state_dir, struct err *err)
+int temproots_open(struct temproots *roots, const char *state_dir, struct err *err)
 {
+	if (roots->fd >= 0)
+		return 0;
 	AUTO_FREE char *dir = path_printf(err, "%s/temproots", state_dir);
 	AUTO_FREE char *lock_file = path_printf(err, "%s/gc.lock", state_dir);
 	if (dir == NULL || lock_file == NULL || path_mkdirs(dir, err) < 0)
@@ -154,7 +156,7 @@ int temproots_add(struct temproots *roots, const char *state_dir, const char *pa
 {
 	ERR_SCOPE(err, "keeping '%s' from the garbage collector", path);
 	bool locked = false;
-	if (roots->fd < 0 && open_files(roots, state_dir, err) < 0)
+	if (temproots_open(roots, state_dir, err) < 0)
 		return -1;
 	if (meet_collector(roots, state_dir, path, &locked, err) < 0)
 		return -1;

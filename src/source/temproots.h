@@ -19,6 +19,9 @@ struct temproots {
 void temproots_init(struct temproots *roots);
 void temproots_done(struct temproots *roots);
 
+/* Makes the file, with no path yet, unless that was done. Fails as temproots_add() does. */
+int temproots_open(struct temproots *roots, const char *state_dir, struct err *err);
+
 /*
  * Adds a path. Also tells a collector that runs at this moment, and returns when it knows.
  * ERR_IO without permission; ERR_AGAIN when the file belongs to another process.
