@@ -12,6 +12,8 @@
 #include "serve/objects.h"
 #include "serve/signer.h"
 
+struct store;
+
 enum root_kind {
 	ROOT_NET,  /* mounted over the network, fetched as it is touched */
 	ROOT_RAM,  /* the whole image rides in the initramfs */
@@ -31,7 +33,9 @@ struct node_options {
 
 /* What all boots of a server have in common. The strings outlive the maker. */
 struct boot_options {
+	struct store *store;        /* borrowed; NULL: this machine's own */
 	const char *pool_dir;       /* NULL: the default */
+	bool read_only;             /* nothing is written to the pool */
 	const char *modules;        /* set of kernel modules for stage 1 */
 	const char *append;         /* words for the kernel command line, or NULL */
 	int level;                  /* of compression */

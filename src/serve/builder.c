@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "serve/user.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -93,6 +94,9 @@ static void *run(void *data)
 {
 	struct builder *b = data;
 	struct boot_maker *maker = NULL;
+	struct err err = ERR_INIT;
+	if (user_drop_privileges(&err) < 0) /* each thread has its own */
+		log_ignored(&err);
 	pthread_mutex_lock(&b->lock);
 	while (!b->stop) {
 		struct job *job = TAILQ_FIRST(&b->waiting);

@@ -132,6 +132,7 @@ static void refuse(struct origin *o, struct http_exchange *x, const struct err *
 		return;
 	free(r->note);
 	r->note = strdup(failure->msg); /* without memory the log has less */
+	r->refused = true;
 	AUTO_FREE char *again = same_again(http_exchange_request(x), &err);
 	AUTO_FREE char *lines = path_printf(&err, "snowboot: %s%s%s", failure->msg,
 		failure->hint[0] != '\0' ? "\nhint: " : "", failure->hint);

@@ -21,19 +21,28 @@ void events_put(struct events *events, char *take_line)
 	*slot = take_line;
 }
 
-int events_since(const struct events *events, uint64_t after, struct buf *out, size_t *ret_count,
-	struct err *err)
+uint64_t events_first(const struct events *events, uint64_t after)
 {
 	if (after > events->last)
 		after = 0;
 	if (events->last - after > EVENTS_KEPT)
 		after = events->last - EVENTS_KEPT;
+	return after + 1;
+}
+
+const char *events_line(const struct events *events, uint64_t n)
+{
+	return events->lines[n % EVENTS_KEPT];
+}
+
+int events_since(const struct events *events, uint64_t after, struct buf *out, size_t *ret_count,
+	struct err *err)
+{
 	size_t count = 0;
-	for (uint64_t n = after + 1; n <= events->last; n++, count++) {
-		const char *line = events->lines[n % EVENTS_KEPT];
-		if (buf_printf(out, err, "{\"event\":%" PRIu64 ",%s\n", n, line + 1) < 0)
+	for (uint64_t n = events_first(events, after); n <= events->last; n++, count++)
+		if (buf_printf(out, err, "{\"event\":%" PRIu64 ",%s\n", n,
+			    events_line(events, n) + 1) < 0)
 			return -1;
-	}
 	*ret_count = count;
 	return 0;
 }

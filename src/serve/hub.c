@@ -41,6 +41,7 @@ struct hub {
 	struct pacer *pacer; /* or NULL */
 	struct event *timer;
 	TAILQ_HEAD(, hub_node) nodes;
+	unsigned count; /* of them */
 };
 
 uint64_t hub_now_us(void)
@@ -104,6 +105,7 @@ static void drop(struct hub_node *node)
 {
 	struct hub *hub = node->hub;
 	TAILQ_REMOVE(&hub->nodes, node, entry);
+	hub->count--;
 	tracker_link_free(node->tracked, hub_now_us());
 	hub->ops.gone(node, hub->data);
 	link_free(node->link);
@@ -213,6 +215,7 @@ void hub_accept(struct hub *hub, int take_fd, const void *early, size_t early_le
 	}
 	begin_turns(node);
 	TAILQ_INSERT_TAIL(&hub->nodes, node, entry);
+	hub->count++;
 }
 
 int hub_new(struct event_base *base, struct pacer *pacer, const struct hub_ops *ops, void *data,
@@ -271,6 +274,11 @@ void hub_node_set_user(struct hub_node *node, void *user)
 void *hub_node_user(const struct hub_node *node)
 {
 	return node->user;
+}
+
+unsigned hub_links(const struct hub *hub)
+{
+	return hub->count;
 }
 
 void hub_stat(const struct hub *hub, struct tracker_stat *ret)

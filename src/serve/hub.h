@@ -38,6 +38,7 @@ void hub_accept(struct hub *hub, int take_fd, const void *early, size_t early_le
 void hub_node_set_user(struct hub_node *node, void *user);
 void *hub_node_user(const struct hub_node *node);
 
+unsigned hub_links(const struct hub *hub);
 void hub_stat(const struct hub *hub, struct tracker_stat *ret);
 /* A live member to fetch boot files from, of that site (NULL: any); NULL: none. */
 const struct member *hub_peer(const struct hub *hub, const char *site, uint64_t spread);

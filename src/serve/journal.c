@@ -84,8 +84,11 @@ char *journal_json(const struct journal_step *s)
 	if (s->status != 0 || s->total_bytes != 0) {
 		json_object_set_new(object, "bytes", json_integer((json_int_t)s->bytes));
 		json_object_set_new(object, "total", json_integer((json_int_t)s->total_bytes));
-		json_object_set_new(object, "seconds", json_real((double)s->elapsed_us / 1e6));
 	}
+	if (s->percent != 0)
+		json_object_set_new(object, "percent", json_integer(s->percent));
+	else if (s->status != 0 || s->total_bytes != 0)
+		json_object_set_new(object, "seconds", json_real((double)s->elapsed_us / 1e6));
 	char *text =
 		json_dumps(object, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(16));
 	json_decref(object);

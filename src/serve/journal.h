@@ -22,6 +22,7 @@ struct journal_step {
 	const char *subject; /* file, path or system */
 	const char *note;    /* a few words */
 	int status;          /* of HTTP */
+	unsigned percent;    /* of a transfer that runs */
 	uint64_t bytes, total_bytes;
 	uint64_t elapsed_us;
 };

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "serve/parts.h"
+#include "serve/script.h"
 #include "tftp/server.h"
 
 #include <ctype.h>
@@ -27,6 +28,7 @@ struct loading {
 	struct extlinux_who who; /* of give_config() */
 	char *toplevel;          /* waits for this boot; NULL: does not */
 	char system[256];        /* file name of the toplevel, or "" */
+	unsigned told;           /* tenths of its way that were events */
 };
 
 struct file_body {
@@ -225,6 +227,19 @@ static void load_of(struct loading *l, const struct version *v)
 		tftp_exchange_refuse(l->exchange, TFTP_CODE_OTHER, "out of memory");
 }
 
+/* iPXE that begins by TFTP goes on by HTTP, where the script is what its machine boots. */
+static void give_script(struct loading *l, const char *path)
+{
+	struct err err = ERR_INIT;
+	AUTO_BUF text = {0};
+	AUTO_FREE char *own = http_url(l->origin, l->exchange, &err);
+	AUTO_FREE char *url = own != NULL ? path_printf(&err, "%s%s", own, path) : NULL;
+	if (url == NULL || script_put_ask(url, NULL, &text, &err) < 0)
+		reply(l->exchange, NULL, &err);
+	else
+		reply_text(l->exchange, &text);
+}
+
 /* What is below /boot/NAME/: false when it is nothing of a system. */
 static bool load_boot(struct loading *l, const char *path)
 {
@@ -243,7 +258,13 @@ static bool load_boot(struct loading *l, const char *path)
 	}
 	if (v != NULL)
 		load_of(l, v);
-	return v != NULL;
+	if (v != NULL || route.kind != ROUTE_BOOT || route.file != BOOT_SCRIPT)
+		return v != NULL;
+	bool known = choice_is_asked(l->origin, &route) ||
+		systems_find(systems, route.name, route.name_len) != NULL;
+	if (known)
+		give_script(l, path);
+	return known;
 }
 
 static void load_config(struct loading *l, const char *name)
@@ -308,6 +329,20 @@ void loader_look(struct origin *o)
 				  hub_now_us());
 		if (m != NULL)
 			machine_transfers(m, l->step, (unsigned)(100 * sent / len));
+	}
+}
+
+void loader_tell(struct origin *o)
+{
+	struct loading *l;
+	TAILQ_FOREACH(l, &o->loadings, entry) {
+		struct journal_step step = {
+			.step = l->step,
+			.client = tftp_exchange_peer(l->exchange),
+			.subject = tftp_exchange_request(l->exchange)->name,
+		};
+		tftp_exchange_progress(l->exchange, &step.bytes, &step.total_bytes);
+		news_of_transfer(o, &step, &l->told);
 	}
 }
 

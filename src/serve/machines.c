@@ -28,6 +28,7 @@ static void drop(struct machines *machines, struct machine *m)
 	TAILQ_REMOVE(&machines->list, m, entry);
 	machines->len--;
 	free(m->system);
+	free(m->failure);
 	free(m);
 }
 
@@ -198,11 +199,13 @@ void machine_saw(struct machine *m, const struct machine_event *event, uint64_t 
 		began_us = m->dhcp_us;
 	m->dhcp_us = 0;
 	m->percent = 0;
+	free(TAKE_PTR(m->failure));
 	last = m->step_count > 0 ? &m->steps[m->step_count - 1] : NULL;
 	if (last != NULL && strcmp(last->name, event->step) == 0) {
 		last->ended_us =
 			now_us; /* the same in pieces: several offers, a resumed transfer */
 		last->bytes += event->bytes;
+		snprintf(m->step, sizeof(m->step), "%s", event->step);
 		return;
 	}
 	put_step(m, event->step, began_us, now_us);
@@ -213,6 +216,13 @@ void machine_transfers(struct machine *m, const char *step, unsigned percent)
 {
 	snprintf(m->step, sizeof(m->step), "%s", step);
 	m->percent = percent;
+}
+
+void machine_fails(struct machine *m, const char *why)
+{
+	free(m->failure);
+	m->failure = why != NULL ? strdup(why) : NULL; /* without memory it failed all the same */
+	snprintf(m->step, sizeof(m->step), "failed");
 }
 
 void machine_set_system(struct machine *m, const char *name)
@@ -299,6 +309,7 @@ struct machine *machines_join(
 		return NULL;
 	found->has_id = true;
 	found->linked = true;
+	free(TAKE_PTR(found->failure));
 	found->member = *member;
 	found->serial = join->serial;
 	if (found->address[0] == '\0')

@@ -39,6 +39,7 @@ struct machine {
 	char mac[18];        /* "" unknown */
 	char lease[64];      /* the address that our DHCP gave it, "" none */
 	char *system;        /* toplevel's file name, or NULL */
+	char *failure;       /* why it was given nothing to boot, or NULL */
 	struct identity who; /* as its boot loader said */
 	/* Of its node: */
 	bool has_id, linked;
@@ -90,6 +91,8 @@ struct machine_event {
 void machine_saw(struct machine *machine, const struct machine_event *event, uint64_t now_us);
 /* A transfer of such a step runs. */
 void machine_transfers(struct machine *machine, const char *step, unsigned percent);
+/* It was told why it boots nothing. Its next step ends that. */
+void machine_fails(struct machine *machine, const char *why);
 void machine_set_system(struct machine *machine, const char *name);
 
 /* What a node says of itself when it joins. */

@@ -48,7 +48,9 @@ static int open_pool(struct boot_maker *maker, struct err *err)
 		usual = pool_default_dir(err);
 		dir = usual;
 	}
-	return dir == NULL ? -1 : pool_open(dir, 0, &maker->pool, err);
+	return dir == NULL
+		? -1
+		: pool_open(dir, maker->options.read_only ? POOL_READ_ONLY : 0, &maker->pool, err);
 }
 
 int boot_maker_open(const struct boot_options *options, struct boot_maker **ret, struct err *err)
@@ -57,7 +59,9 @@ int boot_maker_open(const struct boot_options *options, struct boot_maker **ret,
 	if (maker == NULL)
 		return err_oom(err);
 	maker->options = *options;
-	if (store_open("", &maker->store, err) < 0 || open_pool(maker, err) < 0) {
+	maker->store = options->store;
+	if ((maker->store == NULL && store_open("", &maker->store, err) < 0) ||
+		open_pool(maker, err) < 0) {
 		boot_maker_close(maker);
 		return -1;
 	}
@@ -70,7 +74,8 @@ struct boot_maker *boot_maker_close(struct boot_maker *maker)
 	if (maker == NULL)
 		return NULL;
 	pool_close(maker->pool);
-	store_close(maker->store);
+	if (maker->options.store == NULL)
+		store_close(maker->store);
 	free(maker);
 	return NULL;
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EVENTS_WAIT_US ((uint64_t)25 * 1000000) /* proxies cut requests that take 60 s */
 #define SAVE_SECONDS 10
 
 static void request_free(struct origin *o, struct request *r)
@@ -210,38 +209,11 @@ static void handle_link(struct origin *o, struct http_exchange *x)
 		http_exchange_reply_text(x, 404, "nodes have nothing to fetch here: --root ram");
 	else if (o->stopping || !http_exchange_wants(x, LINK_UPGRADE))
 		http_exchange_reply_text(x, 426, "this is for nodes: upgrade to " LINK_UPGRADE);
+	else if (hub_links(o->hub) >= o->options.links_max)
+		http_exchange_reply_text(
+			x, 503, "%u nodes are linked already", o->options.links_max);
 	else
 		http_exchange_upgrade(x, LINK_UPGRADE, on_upgraded, o);
-}
-
-/* Events behind the one that the client saw last; when there are none yet, they are waited for. */
-static void handle_events(struct origin *o, struct http_exchange *x)
-{
-	const char *query = http_exchange_request(x)->query;
-	uint64_t after = 0;
-	if (query != NULL && strncmp(query, "after=", 6) == 0)
-		after = strtoull(query + 6, NULL, 10);
-	struct request *r = origin_request(o, x);
-	if (r == NULL)
-		return;
-	r->for_events = true;
-	r->after = after;
-	r->deadline_us = hub_now_us() + (o->stopping ? 0 : EVENTS_WAIT_US);
-	event_active(o->clock, EV_TIMEOUT, 0);
-}
-
-static void answer_events(struct origin *o, struct request *r, uint64_t now_us)
-{
-	struct err err = ERR_INIT;
-	AUTO_BUF text = {0};
-	size_t count = 0;
-	if (events_since(&o->events, r->after, &text, &count, &err) < 0) {
-		r->for_events = false;
-		http_exchange_reply_text(r->exchange, 500, "%s", err.msg);
-	} else if (count > 0 || now_us >= r->deadline_us) {
-		r->for_events = false;
-		origin_reply_fresh(r->exchange, &text, "application/x-ndjson");
-	}
 }
 
 static void on_clock(evutil_socket_t fd, short what, void *data)
@@ -251,11 +223,10 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 	struct origin *o = data;
 	uint64_t now_us = hub_now_us();
 	struct request *r = TAILQ_FIRST(&o->requests);
+	news_look(o);
 	while (r != NULL) {
 		struct request *next = TAILQ_NEXT(r, entry);
-		if (r->for_events)
-			answer_events(o, r, now_us);
-		else if (r->job != NULL && now_us >= r->deadline_us)
+		if (r->job != NULL && now_us >= r->deadline_us)
 			dispatch_tell(r);
 		r = next;
 	}
@@ -286,7 +257,7 @@ void origin_handle(struct http_exchange *x, void *data)
 		handle_link(o, x);
 		return;
 	case ROUTE_EVENTS:
-		handle_events(o, x);
+		news_reply(o, x);
 		return;
 	case ROUTE_DISPATCH:
 		dispatch_reply(o, x, &route);
@@ -347,8 +318,11 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 	AUTO_FREE char *said = r != NULL ? TAKE_PTR(r->note) : NULL;
 	AUTO_FREE char *system = r != NULL ? TAKE_PTR(r->system) : NULL;
 	char mac[18] = "";
+	bool refused = r != NULL && r->refused;
 	if (r != NULL) {
 		memcpy(mac, r->mac, sizeof(mac));
+		if (!outcome->handed_over)
+			watcher_free(r->watcher);
 		request_free(o, r);
 	}
 	const char *path = http_exchange_request(x)->path;
@@ -392,6 +366,8 @@ void origin_done(struct http_exchange *x, const struct http_outcome *outcome, vo
 		? NULL
 		: systems_find(o->systems, route.name, route.name_len);
 	struct machine *m = machines_find(&o->machines, step.client, strlen(step.client));
+	if (m != NULL && refused)
+		machine_fails(m, said);
 	if (m != NULL && (v != NULL || system != NULL))
 		machine_set_system(m, v != NULL ? path_basename(v->toplevel) : system);
 }
@@ -432,6 +408,7 @@ int origin_new(struct event_base *base, const struct origin_options *options, st
 		(options->boot->root != ROOT_RAM && open_net(o, err) < 0) ||
 		systems_new(base, options->systems, options->boot, on_made, o, &o->systems, err) <
 			0 ||
+		watchers_new(base, &o->events, &o->watchers, err) < 0 ||
 		choice_prepare(o, err) < 0) {
 		origin_free(o);
 		return -1;
@@ -451,6 +428,7 @@ struct origin *origin_free(struct origin *o)
 		request_free(o, r);
 	profiles_close(o->profiles);
 	machines_done(&o->machines);
+	watchers_free(o->watchers);
 	events_done(&o->events);
 	if (o->clock != NULL)
 		event_free(o->clock);
@@ -485,4 +463,5 @@ void origin_stop(struct origin *o)
 	TAILQ_FOREACH(r, &o->requests, entry)
 		r->deadline_us = 0;
 	on_clock(-1, 0, o);
+	watchers_end(o->watchers);
 }

@@ -25,6 +25,7 @@ struct origin_options {
 	const struct journal *journal;
 	const char *cache_control; /* of objects */
 	struct pacer *pacer;       /* of the uplink, borrowed; NULL: no limit */
+	unsigned links_max;        /* of nodes, at once */
 	bool boot_from_peers;
 	const char *ipxe_dir;  /* whose files boot loaders get by TFTP; NULL: none */
 	const char *machines;  /* the machines' directory (docs/formats/machines.md), or NULL */

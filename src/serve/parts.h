@@ -15,6 +15,7 @@
 #include "serve/profiles.h"
 #include "serve/route.h"
 #include "serve/systems.h"
+#include "serve/watchers.h"
 
 #include <sys/queue.h>
 
@@ -27,9 +28,12 @@ struct request {
 	uint64_t after;
 	struct dispatch_job *job; /* waits for this; NULL: does not */
 	uint64_t deadline_us;     /* of for_events and job */
+	struct watcher *watcher;  /* becomes one when the answer's head is out */
+	unsigned told;            /* tenths of its way that were events */
 	/* Of who said what it is: */
 	char mac[18]; /* "" unknown */
 	char *note;   /* for the journal, or NULL */
+	bool refused; /* it was told why it boots nothing */
 	char *system; /* toplevel's file name that it was given, or NULL */
 };
 
@@ -50,6 +54,8 @@ struct origin {
 	struct rules rules; /* which machine boots what */
 	struct dispatch *dispatch;
 	struct events events;
+	struct watchers *watchers;
+	uint64_t looked_us;  /* at transfers that run */
 	struct event *clock; /* once a second: who waited for events long enough, what is to save */
 	unsigned ticks;
 	char *url;
@@ -125,6 +131,13 @@ extern const struct hub_ops crew_ops;
 /* Answers with what changes: nobody may keep it without asking again. */
 void origin_reply_fresh(struct http_exchange *exchange, const struct buf *text, const char *type);
 
+/* news.c: answers ROUTE_EVENTS. */
+void news_reply(struct origin *origin, struct http_exchange *exchange);
+/* Once a second, and when there is an event. */
+void news_look(struct origin *origin);
+/* A transfer that runs is an event at each tenth of its way; `told` is how many there were. */
+void news_of_transfer(struct origin *origin, struct journal_step *step, unsigned *told);
+
 /* report.c: answers ROUTE_INDEX, ROUTE_STATUS, ROUTE_MACHINES and ROUTE_METRICS. */
 void report_reply(struct origin *origin, struct http_exchange *exchange, const struct route *route);
 
@@ -163,6 +176,8 @@ void loader_made(
 	struct origin *origin, const char *toplevel, struct boot *boot, const struct err *failure);
 /* Machines hear how far their transfers by TFTP are. */
 void loader_look(struct origin *origin);
+/* And events tell it. */
+void loader_tell(struct origin *origin);
 
 /* Appends JSON as a line of text; the object is taken over; NULL: ERR_NOMEM. */
 struct json_t;

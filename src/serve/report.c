@@ -103,6 +103,7 @@ static json_t *machine_json(const struct machine *m, bool timeline)
 		(json_int_t)machine_rate(m, now_us));
 	json_object_update(object, more);
 	json_decref(more);
+	json_object_set_new(object, "failure", text_or_null(m->failure));
 	json_object_set_new(object, "bytes", bytes_json(m->counters));
 	json_object_set_new(object, "counters", counters_json(m->counters));
 	if (timeline)

@@ -8,10 +8,13 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "http/pacer.h"
+#include "pool/pool.h"
 #include "serve/dnsmasq.h"
 #include "serve/manager.h"
 #include "serve/norouter.h"
 #include "serve/origin.h"
+#include "serve/user.h"
+#include "source/store.h"
 #include "tftp/server.h"
 
 #include <arpa/inet.h>
@@ -20,13 +23,16 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define DRAIN_SECONDS 10
+#define LINKS_MAX 16384u
 
 struct serve {
 	const struct serve_options *options;
 	struct signer signer;
-	char *state_dir;
+	char *state_dir, *pool_dir;
+	struct store *store; /* opened before we became another user; or NULL */
 	struct event_base *base;
 	struct event *signals[3];
 	struct origin *origin;
@@ -40,6 +46,7 @@ struct serve {
 	struct dnsmasq_step last_dhcp; /* whose offer the next lines are about */
 	struct dhcp_config dhcp;       /* with DHCP */
 	char *ipxe_dir;                /* or NULL: TFTP without it */
+	unsigned links_max;            /* of nodes, at once */
 	bool stopping;
 	unsigned draining;  /* servers that have transfers to end */
 	struct err failure; /* what ended us, if it was not a signal */
@@ -192,21 +199,24 @@ static char *own_url(const struct serve *s, const struct sockaddr_storage *addr,
 
 /*
  * A client takes two descriptors, its socket and the file it is sent, by HTTP as by TFTP; a part of
- * them is for the latter.
+ * them is for the latter, and a node's link takes one. What is left of many is for links.
  */
-static void share_descriptors(struct http_limits *http, struct tftp_limits *tftp)
+static void share_descriptors(struct http_limits *http, struct tftp_limits *tftp, unsigned *links)
 {
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return;
 	files.rlim_cur = files.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &files); /* raising to the hard limit is allowed */
-	rlim_t clients = files.rlim_cur > 128 ? (files.rlim_cur - 64) / 2 : 32;
+	rlim_t room = files.rlim_cur > 192 ? files.rlim_cur - 64 : 128;
+	rlim_t clients = (room - room / 4) / 2;
 	if (tftp->transfers > clients / 4)
 		tftp->transfers = (unsigned)(clients / 4);
 	clients -= tftp->transfers;
 	if (clients < http->clients)
 		http->clients = (unsigned)clients;
+	room -= 2 * (rlim_t)(http->clients + tftp->transfers);
+	*links = room < LINKS_MAX ? (unsigned)room : LINKS_MAX;
 }
 
 /* On the socket of the service manager, whose address is asked for, or on one of our own. */
@@ -339,8 +349,9 @@ static int open_state(struct serve *s, struct serve_options *o, struct err *err)
 	bool builds = o->dispatch.configurations != NULL || o->dispatch.hydra.len > 0;
 	if (!signs && o->machines == NULL && !builds)
 		return 0;
-	s->state_dir = o->state_dir != NULL ? path_printf(err, "%s", o->state_dir)
-					    : signer_default_dir(err);
+	if (s->state_dir == NULL)
+		s->state_dir = o->state_dir != NULL ? path_printf(err, "%s", o->state_dir)
+						    : signer_default_dir(err);
 	o->dispatch.state_dir = s->state_dir;
 	if (s->state_dir == NULL || !signs)
 		return s->state_dir == NULL ? -1 : 0;
@@ -349,6 +360,38 @@ static int open_state(struct serve *s, struct serve_options *o, struct err *err)
 	o->boot.state_dir = s->state_dir;
 	o->boot.signer = &s->signer;
 	return 0;
+}
+
+/*
+ * Root makes the folders for the user, and opens what only root may open; all else is done by the
+ * user.
+ */
+static int prepare_for(
+	struct serve *s, struct serve_options *o, const struct user *user, struct err *err)
+{
+	s->state_dir = o->state_dir != NULL ? path_printf(err, "%s", o->state_dir)
+					    : signer_default_dir(err);
+	s->pool_dir = o->boot.pool_dir != NULL ? path_printf(err, "%s", o->boot.pool_dir)
+					       : pool_default_dir(err);
+	if (s->state_dir == NULL || s->pool_dir == NULL ||
+		user_make_dir(user, s->state_dir, err) < 0 ||
+		(!o->boot.read_only && user_make_dir(user, s->pool_dir, err) < 0) ||
+		store_open("", &s->store, err) < 0 || store_prepare_hold(s->store, err) < 0)
+		return -1;
+	o->boot.pool_dir = s->pool_dir;
+	o->boot.store = s->store;
+	return 0;
+}
+
+static int become_user(struct serve *s, struct serve_options *o, struct err *err)
+{
+	struct user user;
+	if (o->user == NULL)
+		return 0;
+	if (user_find(o->user, &user, err) < 0 ||
+		(geteuid() == 0 && prepare_for(s, o, &user, err) < 0))
+		return -1;
+	return user_become(&user, err);
 }
 
 static int open_base(struct serve *s, struct err *err)
@@ -368,6 +411,7 @@ static int start_origin(struct serve *s, struct err *err)
 		.journal = &o->journal,
 		.cache_control = o->cache_control,
 		.pacer = s->pacer,
+		.links_max = s->links_max,
 		.boot_from_peers = o->boot_from_peers,
 		.ipxe_dir = s->ipxe_dir,
 		.machines = o->machines,
@@ -383,7 +427,7 @@ static int start(struct serve *s, struct err *err)
 	bool dhcp = o->dhcp != DHCP_OFF;
 	struct http_limits http = HTTP_LIMITS_DEFAULT;
 	struct tftp_limits tftp = TFTP_LIMITS_DEFAULT;
-	share_descriptors(&http, &tftp);
+	share_descriptors(&http, &tftp, &s->links_max);
 	if (open_base(s, err) < 0 ||
 		((dhcp || o->interface != NULL) && choose_interface(s, err) < 0) ||
 		find_ipxe(s, err) < 0 || start_origin(s, err) < 0 || start_http(s, &http, err) < 0)
@@ -405,10 +449,14 @@ static int start(struct serve *s, struct err *err)
 
 int serve_run(struct serve_options *options, struct err *err)
 {
-	struct serve s = {.options = options, .failure = ERR_INIT};
-	int r = open_state(&s, options, err);
+	struct serve s = {.options = options, .failure = ERR_INIT, .links_max = LINKS_MAX};
+	int r = become_user(&s, options, err);
+	if (r == 0)
+		r = open_state(&s, options, err);
 	if (r == 0)
 		r = start(&s, err);
+	if (r == 0)
+		r = user_drop_privileges(err);
 	if (r == 0) {
 		manager_tell("READY=1");
 		event_base_dispatch(s.base);
@@ -434,6 +482,8 @@ int serve_run(struct serve_options *options, struct err *err)
 	free(s.ipxe_dir);
 	if (!busy) {
 		free(s.state_dir);
+		free(s.pool_dir);
+		store_close(s.store);
 		signer_done(&s.signer);
 	}
 	return r;

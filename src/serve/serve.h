@@ -24,6 +24,7 @@ struct serve_options {
 	int tftp_port; /* of UDP, 0: any that is free, -1: none. With DHCP it is 69, which clients
 			  of PXE ask */
 	const char *ipxe_dir; /* NULL: where distributions put it */
+	const char *user;     /* to become, as root; NULL: stay who we are */
 	struct journal journal;
 	/* For network roots: */
 	struct strvec keys;        /* files of secret keys; none: one of our own in state_dir */
@@ -34,8 +35,9 @@ struct serve_options {
 };
 
 /*
- * Serves until SIGINT or SIGTERM (success: running transfers may end within 10 s; a second signal
- * cuts them) or until dnsmasq fails. SIGHUP looks where the symlinks lead now.
+ * Serves, without any privileges once all ports are open unless we stay root, until SIGINT or
+ * SIGTERM (success: running transfers may end within 10 s; a second signal cuts them) or until
+ * dnsmasq fails. SIGHUP looks where the symlinks lead now.
  */
 int serve_run(struct serve_options *options, struct err *err);
 

@@ -75,7 +75,7 @@ static int put_machine(const json_t *m, struct buf *out, struct err *err)
 {
 	const json_t *bytes = json_object_get(m, "bytes"), *c = json_object_get(m, "counters");
 	char amounts[6][AMOUNT_SIZE], step[40];
-	const char *address = text_of(m, "address");
+	const char *address = text_of(m, "address"), *failure = text_of(m, "failure");
 	bool linked = json_is_true(json_object_get(m, "linked"));
 	uint64_t percent = count(m, "percent");
 	if (percent > 0 && percent < 100)
@@ -84,14 +84,17 @@ static int put_machine(const json_t *m, struct buf *out, struct err *err)
 		snprintf(step, sizeof(step), "%.20s", text_of(m, "step"));
 	return buf_printf(out, err,
 		"%-16s %-22.22s %-16s %10s %9s/s %9s %9s %9s %9s %5" PRIu64 " %6" PRIu64
-		" %6" PRIu64 " %6" PRIu64 " %6" PRIu64 "%s\n",
+		" %6" PRIu64 " %6" PRIu64 " %6" PRIu64 "%s%s\n",
 		address[0] != '\0' ? address : text_of(m, "mac"), short_name(text_of(m, "system")),
 		step, amount_seconds(number(m, "seconds"), amounts[0]),
 		size_of(m, "rate", amounts[1]), size_of(bytes, "memory", amounts[2]),
 		size_of(bytes, "disk", amounts[3]), size_of(bytes, "peer", amounts[4]),
 		size_of(bytes, "origin", amounts[5]), count(c, "peers"), count(c, "hedges"),
 		count(c, "redirects"), count(c, "lease_waits"), count(c, "evicted"),
-		linked ? "" : "  (no link)");
+		linked                       ? ""
+			: failure[0] != '\0' ? "  "
+					     : "  (no link)",
+		linked ? "" : failure);
 }
 
 static int put_machines(const json_t *machines, struct buf *out, struct err *err)

@@ -56,6 +56,11 @@ check_equal "an odd query" "$(curl -s "$url/boot/default/netboot.ipxe?x=\$\{net0
 	"the URL has '\$', which has to be written as %24"
 check_told mac=52-54-00-00-00-01 "snowboot: there is nothing to boot for 52:54:00:00:00:01" \
 	"hint: make an entry for it, or 'default', in '$machines'"
+machine=$(get "$url/v1/machines/52:54:00:00:00:01")
+check_equal "its step" "$(python3 -c 'import json, sys; m = json.load(sys.stdin); print(m["step"], m["failure"], sep=": ")' <<<"$machine")" \
+	"failed: there is nothing to boot for 52:54:00:00:00:01"
+check_ok "$snowboot" status "$url"
+check_stdout "^127\.0\.0\.1 .* failed .*  there is nothing to boot for 52:54:00:00:00:01\$"
 check_told mac= "snowboot: there is nothing to boot for a machine of which nothing is known" \
 	"hint: make an entry for it, or 'default', in '$machines'"
 check_equal "a manifest of nothing" "$(code "$url/v1/manifests/default")" 404
@@ -76,6 +81,8 @@ check_boots mac=52-54-00-00-00-02 "$second_name"
 ln -sfn "$system" "$machines/52:54:00:00:00:01"
 check_boots "$one" "$name"
 # What the script names is there, and signed.
+check_equal "its step" "$(get "$url/v1/machines/52:54:00:00:00:01" | python3 -c 'import json, sys; m = json.load(sys.stdin); print(m["step"], m["failure"])')" \
+	"script None"
 check_equal "its kernel" "$(get "$url/boot/$name/bzImage" | sha256sum)" "$(sha256sum <"$system/kernel")"
 check_equal "its manifest" "$(get "$url/v1/manifests/$name" | sed -n 's/^system //p')" "$system"
 grep -Fq "$name by '52:54:00:00:00:01'" "$tmp/first.out" || fail "no entry in the journal: $(cat "$tmp/first.out")"

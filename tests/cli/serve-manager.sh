@@ -69,6 +69,15 @@ wait "$manager" || status=$?
 check_equal "exit status" "$status" 0
 check_equal "the last word" "$(tail -n 1 "$tmp/good")" STOPPING=1
 
+# The units that are installed: as the manager reads them, and shut off from the rest of the machine.
+mkdir "$tmp/units"
+sed "s|@bindir@/snowboot|$snowboot|" "$root/systemd/snowboot.service.in" >"$tmp/units/snowboot.service"
+cp "$root/systemd/snowboot.socket" "$tmp/units"
+command -v systemd-analyze >/dev/null || skip "needs systemd-analyze"
+check_ok systemd-analyze verify --man=no "$tmp/units/snowboot.service" "$tmp/units/snowboot.socket"
+check_equal "what systemd says of the units" "$(cat "$tmp/stdout" "$tmp/stderr")" ""
+check_ok systemd-analyze security --offline=true --threshold=30 "$tmp/units/snowboot.service"
+
 status=0
 managed two stream 2 -q "$system" || status=$?
 check_equal "exit status" "$status" 2

@@ -87,6 +87,19 @@ cmp "$system/kernel" "$tmp/got/kernel"
 tftp_get curl -sS --tftp-blksize 1468 -o initrd "tftp://127.0.0.1:$port/boot/$name/initrd"
 curl -fsS "$url/boot/default/initrd" | cmp - "$tmp/got/initrd"
 
+# iPXE that knows no better than TFTP is led to HTTP.
+for which in default "$name"; do
+	tftp_get busybox tftp -g -l script -r "/boot/$which/netboot.ipxe" 127.0.0.1 "$port" 2>/dev/null
+	check_equal "script of $which" "$(cat "$tmp/got/script")" "#!ipxe
+:start
+chain --replace $url/boot/$which/netboot.ipxe?mac=\${netX/mac:hexhyp}&uuid=\${uuid}&serial=\${serial:uristring}&asset=\${asset:uristring}&memory=\${memsize}&firmware=\${platform}&arch=\${buildarch} || goto failed
+:failed
+echo snowboot: that did not work, trying again in 10 seconds
+sleep 10
+goto start"
+done
+refused "there is no such file" busybox tftp -g -l x -r boot/none/netboot.ipxe 127.0.0.1 "$port"
+
 # How far a transfer is shows in the status; how it ended in the journal.
 mkfifo "$tmp/go"
 timeout 60 python3 "$here/tftp_client.py" "$port" stop boot/default/initrd 2000 <"$tmp/go" >"$tmp/client" &
@@ -97,6 +110,12 @@ percent=$((100 * 1999 * 1468 / $(stat -c %s "$tmp/got/initrd")))
 machine=$(curl -fsS "$url/v1/machines/127.0.0.1")
 check_equal "step and percent" "$(python3 -c 'import json, sys; m = json.load(sys.stdin); print(m["step"], m["percent"])' <<<"$machine")" \
 	"initrd $percent"
+for _ in $(seq 50); do
+	curl -fsS "$url/v1/events" >"$tmp/events"
+	if grep -Eq "\"step\":\"initrd\",.*\"subject\":\"boot/default/initrd\",.*\"percent\":$((percent / 10))[0-9]}" "$tmp/events"; then break; fi
+	sleep 0.1
+done
+grep -q '"percent":' "$tmp/events" || fail "no event tells how far it is: $(cat "$tmp/events")"
 echo >&7
 exec 7>&-
 wait "$client"
@@ -123,6 +142,7 @@ assert (initrd["step"], initrd["bytes"], initrd["total"]) == ("initrd", size, si
 cut = last("boot/default/initrd")
 assert (cut["step"], cut["bytes"], cut["total"]) == ("initrd", 1999 * 1468, size), cut
 assert last("boot/default/bzImage")["step"] == "kernel"
+assert last("/boot/default/netboot.ipxe")["step"] == "tftp"
 EOF
 machine=$(curl -fsS "$url/v1/machines/127.0.0.1")
 check_equal "system" "$(python3 -c 'import json, sys; print(json.load(sys.stdin)["system"])' <<<"$machine")" "$name"

@@ -88,7 +88,43 @@ curl -fsS "$url/" >/dev/null
 wait "$waiting" || fail "the request for events failed"
 check_equal "the next event" "$(python3 -c 'import json, sys; e = json.load(sys.stdin); print(e["event"], e["step"], e["subject"])' <"$tmp/next")" "4 http /"
 
+# The same as a stream: what was, what comes, and where it left off.
+curl -sSN --max-time 60 -D "$tmp/fields" -H 'Accept: text/event-stream' -H 'Last-Event-ID: 2' "$url/v1/events" >"$tmp/stream" &
+stream=$!
+wait_line "$tmp/stream" '^id: 4$'
+curl -fsS "$url/nothing" >/dev/null || true
+wait_line "$tmp/stream" '^id: 5$'
+grep -Fxq $'Content-Type: text/event-stream\r' "$tmp/fields" || fail "fields: $(cat "$tmp/fields")"
+python3 - "$tmp/stream" <<'END'
+import json, sys
+events = open(sys.argv[1]).read().split("\n\n")
+assert events.pop() == ""
+for number, text in zip((3, 4, 5), events, strict=True):
+    name, data = text.split("\n")
+    event = json.loads(data.removeprefix("data: "))
+    assert name == f"id: {number}" and event["event"] == number, text
+assert (event["step"], event["subject"], event["status"]) == ("http", "/nothing", 404), event
+END
+kill "$stream"
+
+# A transfer that takes a while tells how far it is.
+curl -fsS "$url/boot/default/initrd" >"$tmp/initrd"
+size=$(stat -c %s "$tmp/initrd")
+curl -fsS --limit-rate "$((size / 8))" --max-time 250 "$url/boot/default/initrd" >/dev/null
+curl -fsS "$url/v1/events?after=6" >"$tmp/events"
+python3 - "$tmp/events" "$size" <<'END'
+import json, sys
+*running, last = [json.loads(line) for line in open(sys.argv[1])]
+percents = [e["percent"] for e in running]
+assert len(percents) >= 3 and percents == sorted(set(percents)) and 0 < percents[0] and percents[-1] < 100, percents
+for e in running:
+    assert (e["step"], e["subject"], e["total"]) == ("initrd", "/boot/default/initrd", int(sys.argv[2])), e
+    assert e["percent"] == 100 * e["bytes"] // e["total"] and "seconds" not in e, e
+assert (last["step"], last["bytes"]) == ("initrd", int(sys.argv[2])) and "percent" not in last, last
+END
+
 curl -fsS "$url/metrics" >"$tmp/metrics"
+sent=$((sent + 2 * size))
 grep -qx "snowboot_origin_sent_bytes_total{kind=\"boot\"} $sent" "$tmp/metrics" || fail "metrics: $(cat "$tmp/metrics")"
 python3 - "$tmp/metrics" <<'END'
 import re, sys

@@ -282,6 +282,28 @@ static void bounded(void **state)
 	machines_done(&machines);
 }
 
+/* It was told why it gets nothing; when it asks again and gets something, that is over. */
+static void told_why_not(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = machines_get(&machines, MAC, "10.0.0.7", S);
+	saw(m, "script", true, S);
+	machine_fails(m, "there is nothing to boot for it");
+	assert_string_equal(m->step, "failed");
+	assert_string_equal(m->failure, "there is nothing to boot for it");
+	saw(m, "script", true, 11 * S);
+	assert_string_equal(m->step, "script");
+	assert_null(m->failure);
+	assert_int_equal(m->step_count, 1);
+	machine_fails(m, "it has too little memory");
+	struct member member = member_at(7, 1);
+	m = join(&machines, &member, "/nix/store/x-system", 1, 30 * S);
+	assert_null(m->failure);
+	machines_done(&machines);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +317,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_reboot_is_the_same_machine),
 		cmocka_unit_test(two_that_cannot_be_told_apart),
 		cmocka_unit_test(bounded),
+		cmocka_unit_test(told_why_not),
 	};
 	return TEST_MAIN(tests);
 }
