@@ -21,6 +21,7 @@
 struct pxe_case {
 	const char *name, *fixture;
 	enum firmware_kind firmware;
+	const char *card; /* NULL: virtio */
 	enum nic_rom rom;
 	/* The file that the firmware must have fetched by TFTP; NULL: iPXE comes with the card. */
 	const char *chain;
@@ -30,10 +31,10 @@ struct pxe_case {
 };
 
 static const struct pxe_case cases[] = {
-	{"scripted-bios", "scripted", FIRMWARE_BIOS, NIC_ROM_IPXE, NULL, 0},
-	{"systemd-bios", "systemd", FIRMWARE_BIOS, NIC_ROM_IPXE, NULL, 0},
-	{"nixos-init-bios", "nixos-init", FIRMWARE_BIOS, NIC_ROM_IPXE, NULL, 0},
-	{"systemd-ovmf", "systemd", FIRMWARE_UEFI, NIC_ROM_NONE, "snponly.efi", 384},
+	{"scripted-bios", "scripted", FIRMWARE_BIOS, "e1000", NIC_ROM_IPXE, NULL, 0},
+	{"systemd-bios", "systemd", FIRMWARE_BIOS, NULL, NIC_ROM_IPXE, NULL, 0},
+	{"nixos-init-bios", "nixos-init", FIRMWARE_BIOS, "e1000e", NIC_ROM_IPXE, NULL, 0},
+	{"systemd-ovmf", "systemd", FIRMWARE_UEFI, NULL, NIC_ROM_NONE, "snponly.efi", 384},
 };
 
 /* What the server saw of the machine: its steps, and the chain-loaded iPXE if there must be one. */
@@ -56,7 +57,10 @@ static int check_server(struct lab *lab, const struct pxe_case *test, struct err
 static int boot(struct lab *lab, const struct pxe_case *test, const char *system, struct err *err)
 {
 	struct machine m = {.firmware = test->firmware,
-		.nics = {{.mac = "52:54:00:5b:00:02", .rom = test->rom, .boot = true}}};
+		.nics = {{.model = test->card,
+			.mac = "52:54:00:5b:00:02",
+			.rom = test->rom,
+			.boot = true}}};
 	unsigned memory_mib;
 	if (lab_serve(lab, system, err) < 0 || lab_memory_needed(lab, &memory_mib, err) < 0)
 		return -1;

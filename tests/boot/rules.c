@@ -21,8 +21,8 @@
 #define WORD "snowboot.test=once"
 #define SHORT_MS 60000
 
-static const struct machine machine = {
-	.memory_mib = 1024, .nics = {{.mac = MAC, .rom = NIC_ROM_IPXE, .boot = true}}};
+static const struct machine machine = {.memory_mib = 1024,
+	.nics = {{.model = "vmxnet3", .mac = MAC, .rom = NIC_ROM_IPXE, .boot = true}}};
 
 /* Runs `system`, and its command line has our word or not. */
 static int expect(struct lab_client *client, const char *system, bool word, struct err *err)
