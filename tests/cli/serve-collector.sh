@@ -84,9 +84,9 @@ rm -rf "$own"
 rm -rf "$tmp/pool"
 start part "$second" "$system"
 get "$url/boot/$second_name/bzImage" | cmp - "$second/kernel"
-check_equal "what is missing" "$(curl -s --max-time 280 "$url/boot/$name/bzImage")" "cannot open '$own': No such file or directory"
+check_equal "what is missing" "$(curl -s --max-time 280 "$url/boot/$name/bzImage")" "store path '$own': cannot read '$own': No such file or directory"
 check_equal "its status" "$(code "$url/boot/$name/bzImage")" 500
-wait_line "$tmp/part.err" "^cannot prepare '$system': cannot open '$own': No such file or directory\$"
+wait_line "$tmp/part.err" "^cannot prepare '$system': store path '$own': cannot read '$own': No such file or directory\$"
 get "$url/boot/$second_name/bzImage" | cmp - "$second/kernel"
 stop "$server"
 

@@ -51,6 +51,7 @@ wait_line "$tmp/dhcp.err" "^DHCP on 'v0'"
 check_equal "privileges" "$(privileges "$server")" "$none"
 in_client=(ip netns exec "${ns}c")
 "${in_client[@]}" curl -fsS --max-time 280 http://10.55.0.1/boot/default/bzImage | cmp - "$system/kernel" || fail "no kernel: $(cat "$tmp/dhcp.err")"
+initrd=$("${in_client[@]}" curl -fsS --max-time 280 "http://10.55.0.1/boot/$name/initrd" | sha256sum)
 "${in_client[@]}" curl -sS --max-time 30 tftp://10.55.0.1/snponly.efi | cmp - /usr/lib/ipxe/snponly.efi
 "${in_client[@]}" python3 "$here/pxe_client.py" v1 bios >"$tmp/stdout"
 check_stdout '^file undionly\.kpxe$'
@@ -74,7 +75,7 @@ serve_arguments=(--state "$tmp/state" --pool "$tmp/pool" --level 1 --listen 127.
 start reader --user nobody --tftp 0 "$system"
 get "$url/boot/default/bzImage" | cmp - "$system/kernel"
 check_equal "privileges" "$(privileges "$server")" "$none"
-check_image "$url" "$system"
+check_equal "initrd" "$(get "$url/boot/$name/initrd" | sha256sum)" "$initrd"
 stop "$server"
 check_equal "what is in the pool" "$(find "$tmp/pool" | sort)" "$(cat "$tmp/before")"
 start root "$system" "$(fixture scripted-2)"
