@@ -65,24 +65,36 @@ static int read_info(struct cache *cache, struct download *download, struct err 
 	return 0;
 }
 
+/* Those that were not done with come to the front, in their order. */
+static void close_gaps(struct caches *caches)
+{
+	size_t kept = 0;
+	VEC_FOREACH(cache, &caches->list) {
+		struct cache moved = *cache;
+		*cache = (struct cache){0};
+		if (moved.name != NULL)
+			caches->list.items[kept++] = moved;
+	}
+	caches->list.len = kept;
+}
+
 /* Leaves out what cannot be used; all are asked at once. */
 static int read_infos(struct caches *caches, struct err *err)
 {
-	size_t count = caches->list.len, kept = 0;
+	size_t count = caches->list.len;
 	AUTO_FREE struct download **downloads = calloc(count + 1, sizeof(struct download *));
 	struct err first = ERR_INIT;
 	int r = downloads != NULL ? 0 : err_oom(err);
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = cache_fetch(caches, i, "nix-cache-info", &downloads[i], err);
 	for (size_t i = 0; i < count && r == 0; i++) {
-		struct cache cache = caches->list.items[i];
+		struct cache *cache = &caches->list.items[i];
 		struct err failed = ERR_INIT;
-		caches->list.items[i] = (struct cache){0};
-		if (read_info(&cache, downloads[i], &failed) == 0) {
-			caches->list.items[kept++] = cache;
+		bool good = read_info(cache, downloads[i], &failed) == 0;
+		stop(&downloads[i]); /* it borrows the keys of the cache */
+		if (good)
 			continue;
-		}
-		cache_done(&cache);
+		cache_done(cache);
 		if (count > 1)
 			log_warning("%s, ignoring this cache", failed.msg);
 		if (err_clean(&first))
@@ -92,8 +104,8 @@ static int read_infos(struct caches *caches, struct err *err)
 		stop(&downloads[i]);
 	if (r < 0)
 		return -1;
-	caches->list.len = kept;
-	if (kept > 0)
+	close_gaps(caches);
+	if (caches->list.len > 0)
 		return 0;
 	*err = first;
 	return -1;
