@@ -54,6 +54,9 @@ struct flow {
 static la_ssize_t on_write(struct archive *archive, void *data, const void *bytes, size_t len)
 {
 	struct flow *flow = data;
+	/* It tries once more when it is freed. */
+	if (!err_clean(&flow->failure))
+		return -1;
 	if (fd_write_full(flow->fd, bytes, len, flow->name, &flow->failure) < 0) {
 		archive_set_error(archive, -1, "the file cannot be written");
 		return -1;
