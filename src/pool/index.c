@@ -72,6 +72,11 @@ static int fail(struct index *index, struct err *err)
 		: code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? ERR_CORRUPT
 		: code == SQLITE_NOMEM                            ? ERR_NOMEM
 								  : ERR_IO;
+	/* A disk that is full beneath its log is an I/O error to SQLite like any other. */
+	int errnum = code == SQLITE_IOERR ? sqlite3_system_errno(index->db) : 0;
+	if (errnum != 0)
+		return err_errno(
+			err, errnum, "index '%s': %s", index->path, sqlite3_errmsg(index->db));
 	err_raise(err, kind, "index '%s': %s", index->path, sqlite3_errmsg(index->db));
 	return kind == ERR_CORRUPT ? hint_new_index(index, err) : -1;
 }
@@ -143,6 +148,14 @@ static int open_db(struct index *index, struct err *err)
 	return 0;
 }
 
+/* Whoever began to make the pool was killed: it is as if there was none. */
+static int no_tables(const struct index *index, struct err *err)
+{
+	size_t len = (size_t)(path_basename(index->path) - index->path);
+	err_raise(err, ERR_NOT_FOUND, "there is no pool at '%.*s'", (int)len - 1, index->path);
+	return err_hint(err, "'snowboot pool add' makes one; --pool names another one");
+}
+
 static int prepare(struct index *index, struct err *err)
 {
 	sqlite3_busy_timeout(index->db, BUSY_TIMEOUT_MS);
@@ -153,6 +166,8 @@ static int prepare(struct index *index, struct err *err)
 		return err_raise(err, ERR_UNSUPPORTED,
 			"index '%s' has version %lld, this program knows %d", index->path,
 			(long long)version, SCHEMA_VERSION);
+	if (version == 0 && index->read_only)
+		return no_tables(index, err);
 	if (version == 0 && create_schema(index, err) < 0)
 		return -1;
 	/* In WAL mode NORMAL cannot corrupt; a power cut may lose the last rows, not their objects.
