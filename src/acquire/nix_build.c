@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -68,18 +69,25 @@ static int run(const char *const *argv, struct buf *output, struct err *err)
 	return 0;
 }
 
-int nix_build(const struct name *name, char **ret_path, struct err *err)
+/* "[{"outputs": {"out": PATH}}]", as `nix build --json` prints it since Nix 2.4. */
+static int read_flake_output(const char *text, char **ret_path, struct err *err)
 {
-	ERR_SCOPE(err, "building '%s'", name->text);
-	const char *const flake[] = {"nix", "--extra-experimental-features", "nix-command flakes",
-		"build", "--no-link", "--print-out-paths", name->text, NULL};
-	const char *const expression[] = {"nix-build", "--no-out-link", name->text, NULL};
-	AUTO_BUF output = {0};
-	if (run(name->kind == NAME_FLAKE ? flake : expression, &output, err) < 0)
-		return -1;
-	const char *text = buf_str(&output, err);
-	if (text == NULL)
-		return -1;
+	json_t *results = json_loads(text, 0, NULL);
+	json_t *outputs = json_object_get(json_array_get(results, 0), "outputs");
+	const char *out = json_string_value(json_object_get(outputs, "out"));
+	int r = 0;
+	if (json_array_size(results) > 1)
+		r = err_raise(err, ERR_USAGE, "that makes several store paths, not one system");
+	else if (out == NULL)
+		r = err_raise(err, ERR_IO, "Nix names no store path");
+	else if ((*ret_path = strdup(out)) == NULL)
+		r = err_oom(err);
+	json_decref(results);
+	return r;
+}
+
+static int read_line(const char *text, char **ret_path, struct err *err)
+{
 	size_t len = strcspn(text, "\n");
 	if (len == 0)
 		return err_raise(err, ERR_IO, "Nix names no store path");
@@ -87,4 +95,20 @@ int nix_build(const struct name *name, char **ret_path, struct err *err)
 		return err_raise(err, ERR_USAGE, "that makes several store paths, not one system");
 	*ret_path = strndup(text, len);
 	return *ret_path != NULL ? 0 : err_oom(err);
+}
+
+int nix_build(const struct name *name, char **ret_path, struct err *err)
+{
+	ERR_SCOPE(err, "building '%s'", name->text);
+	const char *const flake[] = {"nix", "--extra-experimental-features", "nix-command flakes",
+		"build", "--no-link", "--json", name->text, NULL};
+	const char *const expression[] = {"nix-build", "--no-out-link", name->text, NULL};
+	bool is_flake = name->kind == NAME_FLAKE;
+	AUTO_BUF output = {0};
+	if (run(is_flake ? flake : expression, &output, err) < 0)
+		return -1;
+	const char *text = buf_str(&output, err);
+	if (text == NULL)
+		return -1;
+	return is_flake ? read_flake_output(text, ret_path, err) : read_line(text, ret_path, err);
 }
