@@ -10,8 +10,10 @@
 #include "source/notary.h"
 
 #include <string.h>
+#include <time.h>
 
 #define AT_ONCE NOTARY_MAX /* questions */
+#define PATHS_MAX 200000   /* of a closure; the largest systems have some ten thousand */
 
 /* A question to one cache. */
 struct ask {
@@ -118,6 +120,9 @@ static int see(struct walk *w, const char *hash, struct err *err)
 	uint32_t *place = seen_place(w, w->seen, w->seen_mask, hash);
 	if (*place != 0)
 		return 0;
+	if (w->seen_hashes.len == PATHS_MAX)
+		return err_raise(
+			err, ERR_LIMIT, "the closure has more than %d store paths", PATHS_MAX);
 	struct seen_hash copy;
 	memcpy(copy.text, hash, STORE_PATH_HASH_LEN);
 	if (vec_push(&w->seen_hashes, copy, err) < 0)
@@ -158,8 +163,22 @@ static int put_refs(struct walk *w, size_t referrer, struct err *err)
 	return 0;
 }
 
+static int64_t now_s(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec;
+}
+
+/* Asks nobody when all caches are known not to have it. */
 static int begin_ask(struct walk *w, struct ask *ask, struct err *err)
 {
+	size_t last = w->caches->list.len - 1;
+	while (absent_has(&w->caches->absent, (uint32_t)ask->cache, ask->hash, now_s())) {
+		if (ask->cache == last)
+			return 0;
+		ask->cache++;
+	}
 	char file[STORE_PATH_HASH_LEN + sizeof(".narinfo")];
 	memcpy(file, ask->hash, STORE_PATH_HASH_LEN);
 	memcpy(file + STORE_PATH_HASH_LEN, ".narinfo", sizeof(".narinfo"));
@@ -197,6 +216,11 @@ static void read_answer(struct walk *w, size_t i)
 	AUTO_BUF text = {0};
 	const struct ask *ask = &w->asks.items[i];
 	struct answer *answer = answer_to(w, i);
+	if (ask->download == NULL) {
+		err_raise(&answer->failure, ERR_NOT_FOUND, "it was not there a moment ago");
+		answer->judged = true;
+		return;
+	}
 	answer->url = download_url(ask->download);
 	if (cache_read_all(ask->download, NARINFO_TEXT_MAX, &text, &answer->failure) == 0 &&
 		cached_path_parse(answer->url, ask->hash, &text, &answer->path, &answer->failure) ==
@@ -249,6 +273,9 @@ static int end_ask(struct walk *w, size_t i, struct err *err)
 	struct err failed = ERR_INIT;
 	int r = take_answer(w, i, &path, &failed);
 	struct ask *ask = &w->asks.items[i];
+	if (r < 0 && failed.kind == ERR_NOT_FOUND && ask->download != NULL &&
+		strncmp(download_url(ask->download), "file:", 5) != 0)
+		absent_put(&w->caches->absent, (uint32_t)ask->cache, ask->hash, now_s());
 	ask->download = download_stop(ask->download);
 	if (r == 0) {
 		if (vec_push(&w->cached->paths, path, err) < 0) {

@@ -4,6 +4,7 @@
 
 /* What the files of binary caches share among themselves; nobody else includes this. */
 
+#include "source/absent.h"
 #include "source/caches.h"
 #include "source/download.h"
 
@@ -22,6 +23,7 @@ struct caches {
 	VEC(struct cache) list;
 	struct downloader *downloader;
 	const struct trust *trust;
+	struct absent absent; /* of narinfos, but for caches on this machine */
 };
 
 /* Takes a user's URL apart. ERR_USAGE. */
