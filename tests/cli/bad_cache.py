@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""A binary cache over HTTP that misbehaves: bad_cache.py PORT DIR LOG. /MODE/FILE serves DIR/FILE; a mode that ends in
+"""A binary cache over HTTP that misbehaves: bad_cache.py PORT DIR LOG [CERTIFICATE]. /MODE/FILE serves DIR/FILE; a mode that ends in
 "-nar" is one for large NARs alone, and all else is served as it is.
 
 ok        as it is                        hang      takes the request and says nothing
@@ -20,6 +20,7 @@ LOG gets a line of method, path and status for each request.
 """
 import base64
 import collections
+import ssl
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -158,4 +159,9 @@ class Server(ThreadingHTTPServer):
         """Whoever goes away does so on purpose."""
 
 
-Server(("127.0.0.1", port), Handler).serve_forever()
+server = Server(("127.0.0.1", port), Handler)
+if len(sys.argv) > 4:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[4])
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+server.serve_forever()

@@ -64,6 +64,23 @@ check_stderr "^'file://$tmp/bad/nix-cache-info': it is of the store '/gnu/store'
 head -c 1M /dev/zero | tr '\0' x >"$tmp/bad/nix-cache-info"
 check_fails 1 "snowboot: 'file://$tmp/bad/nix-cache-info' has more than 65536 bytes" fetch "file://$tmp/bad/$hash"
 
+# A closure without an end: twelve paths of 18,000 references each, none of which is asked for.
+spoil bad ''
+python3 - "$tmp/bad" "$top" "$data" <<'PYTHON'
+import sys
+folder, top, data = sys.argv[1:]
+def write(number, refs):
+    digits = top[11:43] if number < 0 else f"{number:032d}"
+    name = top[11:] if number < 0 else f"{digits}-x"
+    with open(f"{folder}/{digits}.narinfo", "w", encoding="ascii") as f:
+        f.write(f"StorePath: /nix/store/{name}\nURL: nar/x\nCompression: none\nNarHash: sha256:{'0' * 64}\nNarSize: 8\n"
+                f"References: {' '.join(f'{ref:032d}-x' for ref in refs)}\n")
+write(-1, range(12))
+for i in range(12):
+    write(i, range(1000 + i * 18000, 1000 + (i + 1) * 18000))
+PYTHON
+check_fails 1 'snowboot: the closure has more than 200000 store paths' fetch --no-check-sigs "file://$tmp/bad/$hash"
+
 # Signatures: one good one is enough, whatever stands beside it; a good one of something else is none.
 untrusted="hint: --trusted-key NAME:BASE64 adds a key, as does trusted-public-keys in nix.conf"
 sig=$(field Sig)

@@ -105,6 +105,9 @@ for order in "--cache $url/ok --cache file://$tmp/first" "--cache file://$tmp/fi
 	*) check_equal "narinfos by $order" "$(asked 'narinfo')" 0 ;;
 	esac
 done
+# What a cache lacks it is asked for once.
+check_ok http --cache "$url/status-404" --cache "$url/ok" --store "$tmp/none" "$hash" "$data_hash" "$hash"
+check_equal 'asked for what is not there' "$(asked "/status-404/$data_hash.narinfo 404"), $(asked "/status-404/$hash.narinfo 404")" '1, 1'
 # One that is damaged, by hash and by signature, is passed over too.
 cp -r "$cache" "$tmp/damaged"
 printf '\0' | dd of="$tmp/damaged/$nar" bs=1 seek=2000 conv=notrunc status=none

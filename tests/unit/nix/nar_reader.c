@@ -73,6 +73,23 @@ static void what_is_refused(void **state)
 		{"nix-archive-1 ( type directory entry ( name a node " FILE_OF(
 			 "1") " ) entry ( name a node " FILE_OF("2") " ) )",
 			"the NAR has the entry 'a' twice"},
+		/* What is in a directory does not count for the order outside of it. */
+		{"nix-archive-1 ( type directory entry ( name b node ( type directory entry ( name "
+		 "z node " FILE_OF("1") " ) ) ) entry ( name b node " FILE_OF("2") " ) )",
+			"the NAR has the entry 'b' twice"},
+		{"nix-archive-1 ( type directory entry ( name b node ( type directory entry ( name "
+		 "a node " FILE_OF("1") " ) ) ) entry ( name aa node " FILE_OF("2") " ) )",
+			"the entries of the NAR are not sorted: 'aa' comes after 'b'"},
+		{"nix-archive-1 ( type directory entry ( name d node ( type directory entry ( name "
+		 "b node " FILE_OF("1") " ) entry ( name a node " FILE_OF("2") " ) ) ) )",
+			"the entries of the NAR are not sorted: 'a' comes after 'b'"},
+		{"nix-archive-1 ( type directory entry ( name / node " FILE_OF("1") " ) )",
+			"entry name '/' in the NAR contains '/'"},
+		{"nix-archive-1 ( type directory entry ( name ../../etc/passwd node " FILE_OF(
+			 "1") " ) )",
+			"entry name '../../etc/passwd' in the NAR contains '/'"},
+		{"nix-archive-1 ( type directory entry ( name a node " FILE_OF("1") " entry",
+			"the NAR has 'entry' before byte 272 instead of ')'"},
 		{"nix-archive-1 ( type directory entry ( name a/b node " FILE_OF("1") " ) )",
 			"entry name 'a/b' in the NAR contains '/'"},
 		{"nix-archive-1 ( type directory entry ( name . node " FILE_OF("1") " ) )",
@@ -117,6 +134,40 @@ static void odd_strings(void **state)
 	}
 	{
 		AUTO_BUF nar = {0};
+		put_words(&nar, "nix-archive-1 ( type directory entry ( name");
+		put_string(&nar, long_name, 255);
+		put_le64(nar.data + nar.len - 264, UINT64_MAX);
+		assert_refused(&nar, ERR_CORRUPT,
+			"entry name in the NAR has 18446744073709551615 bytes > max 255");
+	}
+	{
+		AUTO_BUF nar = {0};
+		put_words(&nar, "nix-archive-1 ( type symlink target");
+		put_string(&nar, "a\0b", 3);
+		put_words(&nar, ")");
+		assert_refused(&nar, ERR_CORRUPT, "symlink target 'a?b' in the NAR contains a NUL");
+	}
+	{
+		AUTO_BUF nar = {0};
+		AUTO_FREE char *target = malloc(NAR_TARGET_MAX + 1);
+		memset(target, 't', NAR_TARGET_MAX + 1);
+		put_words(&nar, "nix-archive-1 ( type symlink target");
+		put_string(&nar, target, NAR_TARGET_MAX + 1);
+		put_words(&nar, ")");
+		assert_refused(
+			&nar, ERR_CORRUPT, "symlink target in the NAR has 4096 bytes > max 4095");
+	}
+	{
+		AUTO_BUF nar = {0};
+		put_words(&nar,
+			"nix-archive-1 ( type directory entry ( name abc node " FILE_OF(
+				"1") " ) )");
+		nar.data[139] = 1;
+		assert_refused(
+			&nar, ERR_CORRUPT, "the NAR has padding that is not zero at byte 139");
+	}
+	{
+		AUTO_BUF nar = {0};
 		put_words(&nar, "nix-archive-1 " FILE_OF("12345"));
 		nar.data[nar.len - 17] = 1;
 		assert_refused(
@@ -139,6 +190,23 @@ static void too_deep(void **state)
 	for (size_t i = 0; i < NAR_DEPTH_MAX; i++)
 		put_words(&nar, "entry ( name d node ( type directory");
 	assert_refused(&nar, ERR_LIMIT, "the NAR nests directories deeper than 4096");
+}
+
+/* Behind the end of the NAR nothing may come, be it announced or not. */
+static void trailing_bytes(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	for (size_t more = 1; more < 100000; more *= 50) {
+		AUTO_BUF nar = {0}, out = {0};
+		put_words(&nar, "nix-archive-1 " FILE_OF("12345"));
+		size_t len = nar.len;
+		assert_ok(buf_put_zero(&nar, more, &err));
+		assert_int_equal(echo(nar.data, nar.len, nar.len, 7, &out, &err), -1);
+		assert_err(&err, ERR_CORRUPT, "the NAR goes on behind its end at byte 120");
+		assert_int_equal(echo(nar.data, nar.len, len, 120, &out, &err), -1);
+		assert_err(&err, ERR_CORRUPT, "the NAR goes on behind its end at byte 120");
+	}
 }
 
 /* Stops at once, whatever comes behind. */
@@ -275,6 +343,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(odd_strings),
 		cmocka_unit_test(too_deep),
+		cmocka_unit_test(trailing_bytes),
 		cmocka_unit_test(longer_than_announced),
 		cmocka_unit_test(bytes_left_unread),
 		cmocka_unit_test(every_truncation),

@@ -192,7 +192,8 @@ static const char *const told[] = {
 	"cannot rename to 'DIR/written/" NEW_HASH ".narinfo': !",
 	"cannot sync the directory of 'DIR/written/nar/#.nar.zst': !",
 	"cannot sync the directory of 'DIR/written/" NEW_HASH ".narinfo': !",
-	"index 'DIR/pool/index.sqlite': disk I/O error",
+	"index 'DIR/pool/index.sqlite': disk I/O error: !",
+	"index 'DIR/pool/index.sqlite': disk I/O error", /* SQLite did not look why */
 	"index 'DIR/pool/index.sqlite': database or disk is full",
 };
 
