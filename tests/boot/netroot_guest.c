@@ -327,6 +327,27 @@ int netroot_processes(struct console *c, struct err *err)
 	return err_raise(err, ERR_IO, "supervisor and node, with their OOM scores: '%s'", output);
 }
 
+int netroot_told_of_waiting(struct console *c, struct err *err)
+{
+	return shell_must(c,
+		"dmesg | grep -E \"reads wait, the first for [0-9]+ s: nobody gives chunk "
+		"'[0-9a-f]{64}' of '[^']+'\" && dmesg | grep 'reads are answered again'",
+		SHORT_MS, NULL, err);
+}
+
+int netroot_late_reads(struct console *c, long long *ret, struct err *err)
+{
+	static const char key[] = "\"disk_slow\":";
+	AUTO_FREE char *output = NULL;
+	if (shell_must(c,
+		    "curl -sS --unix-socket /run/snowboot/node.sock http://node/v1/status | "
+		    "tr -d ' ' | grep -o '\"disk_slow\":[0-9]*'",
+		    SHORT_MS, &output, err) < 0)
+		return -1;
+	*ret = strtoll(output + strlen(key), NULL, 10);
+	return 0;
+}
+
 static int find_in_log(struct console *c, const char *pattern, struct err *err)
 {
 	AUTO_FREE char *command = path_printf(err, "dmesg | grep -iE '%s' || :", pattern);

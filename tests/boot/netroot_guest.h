@@ -64,6 +64,11 @@ int netroot_processes(struct console *c, struct err *err);
 int netroot_clean_log(struct console *c, struct err *err);
 /* The same after something was off for so long: where that was longer, tasks did wait. */
 int netroot_log_after(struct console *c, unsigned off_ms, struct err *err);
+/* How many reads of its cache's disk took so long that the network was asked instead: on a busy
+ * host some do. */
+int netroot_late_reads(struct console *c, long long *ret, struct err *err);
+/* The log says which chunks nobody gave for a while, and that it is over. */
+int netroot_told_of_waiting(struct console *c, struct err *err);
 /*
  * Kills the node some times while the guest reads blocks and files: none fails, none changes.
  * *ret_stall_ms is the longest read.
