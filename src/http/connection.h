@@ -59,6 +59,7 @@ struct http_connection {
 	bool paced;         /* it waits for turns */
 	bool starved;       /* waited for one since the last look at its progress */
 	uint64_t allowance; /* bytes of turns that it has not sent */
+	bool corked;        /* only full packets leave */
 	uint64_t queued;    /* bytes given to the kernel in all */
 	uint64_t taken;     /* bytes the client had acknowledged at the last look */
 };

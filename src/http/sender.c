@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <netinet/tcp.h>
 #include <sys/sendfile.h>
 #include <unistd.h>
 
@@ -18,6 +19,8 @@
 #define UNPACED_BYTES 4096
 /* What one turn of the loop may send to one client before the others get theirs. */
 #define TURN_BYTES ((uint64_t)1 << 20)
+/* Answers from this size on leave in full packets alone, which wakes the other side less often. */
+#define CORKED_BYTES ((uint64_t)256 << 10)
 
 void http_connection_close_file(struct http_connection *c)
 {
@@ -76,6 +79,15 @@ static int send_piece(struct http_connection *c, const struct http_piece *piece,
 	return 1;
 }
 
+/* A saving only, and none on a unix socket. The end must not be held back. */
+static void set_cork(struct http_connection *c, int on)
+{
+	if (c->corked == (on != 0))
+		return;
+	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+	c->corked = on != 0;
+}
+
 static void next_piece(const struct http_exchange *x, struct http_piece *ret)
 {
 	uint64_t left = x->body_len - x->body_sent;
@@ -111,7 +123,10 @@ int http_connection_send(struct http_connection *c, struct err *err)
 		if (c->paced)
 			c->allowance -= n;
 	}
-	return x->body_sent == x->body_len;
+	if (x->body_sent < x->body_len)
+		return 0;
+	set_cork(c, 0);
+	return 1;
 }
 
 static void on_turn(struct pacer_client *turns, uint32_t bytes)
@@ -136,6 +151,8 @@ void http_connection_begin_turns(struct http_connection *c)
 		http_connection_await_turn(c);
 	else
 		event_add(c->writable, NULL);
+	/* Turns may be far apart. */
+	set_cork(c, !c->paced && len >= CORKED_BYTES);
 	if (pacer != NULL && !c->paced)
 		pacer_spend(pacer, len);
 }
