@@ -293,7 +293,10 @@ int base_build(const struct base_params *params, struct progress *progress, stru
 	ERR_SCOPE(err, "initramfs");
 	AUTO(builder_done) struct builder b = {.params = params};
 	AUTO_IMAGE plain = {0};
-	if (check_release(params->release, err) < 0)
+	if (check_release(params->release, err) < 0 ||
+		store_bring(params->supply, params->kernel_modules, BRING_ALL, err) < 0 ||
+		(params->firmware != NULL &&
+			store_bring(params->supply, params->firmware, BRING_ALL, err) < 0))
 		return -1;
 	if (put_skeleton(&b, err) < 0 || put_programs(&b, err) < 0 || put_modules(&b, err) < 0 ||
 		put_firmware(&b, err) < 0 || cpio_finish(&b.cpio, &plain, err) < 0)

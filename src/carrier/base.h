@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/progress.h"
 #include "pool/pool.h"
+#include "system/link.h"
 
 enum base_flags {
 	BASE_WHOLE_MODULES =
@@ -17,12 +18,13 @@ enum base_flags {
 };
 
 struct base_params {
-	int root;                   /* in_root.h */
-	const char *platform;       /* that the programs are for: "x86_64-linux" */
-	const char *kernel_modules; /* store path with lib/modules */
-	const char *release;        /* directory below it */
-	const char *firmware;       /* store path of the firmware directory, or NULL */
-	const char *modules;        /* sets and names, as modules_choose() takes them */
+	int root;                          /* in_root.h */
+	const char *platform;              /* that the programs are for: "x86_64-linux" */
+	const char *kernel_modules;        /* store path with lib/modules */
+	const char *release;               /* directory below it */
+	const char *firmware;              /* store path of the firmware directory, or NULL */
+	const struct store_supply *supply; /* brings both; NULL: they are there */
+	const char *modules;               /* sets and names, as modules_choose() takes them */
 	enum base_flags flags;
 };
 

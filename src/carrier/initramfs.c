@@ -50,13 +50,15 @@ static bool checks_signatures(const struct system *system)
 	return false;
 }
 
-static int put_microcode(
-	int root, const struct system *system, struct initramfs *initramfs, struct err *err)
+static int put_microcode(int root, const struct initramfs_params *params,
+	struct initramfs *initramfs, struct err *err)
 {
+	const struct system *system = params->system;
 	if (system->initrd == NULL)
 		return 0;
 	AUTO_FD int fd = -1;
-	if (in_root_open(root, system->initrd, O_RDONLY, &fd, err) < 0)
+	if (store_bring(params->supply, system->initrd, BRING_FILE, err) < 0 ||
+		in_root_open(root, system->initrd, O_RDONLY, &fd, err) < 0)
 		return -1;
 	uint64_t len;
 	if (microcode_length(fd, system->initrd, &len, err) < 0)
@@ -82,6 +84,7 @@ static int put_base(struct pool *pool, int root, const struct initramfs_params *
 		.kernel_modules = system->kernel_modules,
 		.release = system->kernel_release,
 		.firmware = system->firmware,
+		.supply = params->supply,
 		.modules = params->modules,
 		.flags = checks_signatures(system) ? BASE_WHOLE_MODULES : 0};
 	if (base_get(pool, &base, progress, &initramfs->base, err) < 0)
@@ -182,7 +185,7 @@ static int put_common(struct pool *pool, const struct initramfs_params *params,
 	if (in_root_open_root(params->closure->store_dir, params->closure->real_dir, &root, err) <
 		0)
 		return -1;
-	if (put_microcode(root, params->system, initramfs, err) < 0)
+	if (put_microcode(root, params, initramfs, err) < 0)
 		return -1;
 	return put_base(pool, root, params, progress, initramfs, err);
 }

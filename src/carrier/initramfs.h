@@ -19,7 +19,8 @@
 struct initramfs_params {
 	const struct system *system;
 	const struct closure *closure;
-	const char *modules; /* sets and names, as modules_choose() takes them */
+	const struct store_supply *supply; /* brings the closure's files; NULL: they are there */
+	const char *modules;               /* sets and names, as modules_choose() takes them */
 };
 
 struct initramfs {

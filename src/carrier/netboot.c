@@ -114,11 +114,14 @@ uint64_t netboot_memory(const struct netboot *netboot)
 	return unpacking > running ? unpacking : running;
 }
 
-int netboot_kernel(const struct system *system, const struct closure *closure, char **ret_path,
-	uint64_t *ret_size, struct err *err)
+int netboot_kernel(
+	const struct initramfs_params *params, char **ret_path, uint64_t *ret_size, struct err *err)
 {
+	const struct system *system = params->system;
+	const struct closure *closure = params->closure;
 	AUTO_FD int root = -1, fd = -1;
-	if (in_root_open_root(closure->store_dir, closure->real_dir, &root, err) < 0)
+	if (in_root_open_root(closure->store_dir, closure->real_dir, &root, err) < 0 ||
+		store_bring(params->supply, system->kernel, BRING_FILE, err) < 0)
 		return -1;
 	if (in_root_open(root, system->kernel, O_RDONLY, &fd, err) < 0)
 		return err_prefix(err, "kernel of '%s'", system->path);
@@ -151,10 +154,13 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
 	struct progress *progress, struct netboot *ret, struct err *err)
 {
 	AUTO_NETBOOT netboot = {0};
+	const struct initramfs_params initrd = {.system = params->system,
+		.closure = params->closure,
+		.supply = params->supply,
+		.modules = params->modules != NULL ? params->modules : "netboot"};
 	netboot.cmdline = netboot_cmdline(params->system, params->append, err);
 	if (netboot.cmdline == NULL ||
-		netboot_kernel(params->system, params->closure, &netboot.kernel,
-			&netboot.kernel_size, err) < 0)
+		netboot_kernel(&initrd, &netboot.kernel, &netboot.kernel_size, err) < 0)
 		return -1;
 	AUTO_ROOT root = {0};
 	if (root_compose(pool, params->closure, params->pool, &root, err) < 0)
@@ -163,9 +169,6 @@ int netboot_compose(struct pool *pool, const struct netboot_params *params,
 	struct err tolerated = ERR_INIT;
 	if (root_remember(pool, &root, &tolerated) < 0)
 		log_ignored(&tolerated);
-	const struct initramfs_params initrd = {.system = params->system,
-		.closure = params->closure,
-		.modules = params->modules != NULL ? params->modules : "netboot"};
 	if (initramfs_compose(pool, &initrd, &root, progress, &netboot.initrd, err) < 0)
 		return -1;
 	netboot.id = make_id(params, &netboot);

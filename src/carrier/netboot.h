@@ -9,9 +9,10 @@
 struct netboot_params {
 	const struct system *system;
 	const struct closure *closure;
-	const struct pool_params *pool; /* how the segments of the closure were made */
-	const char *modules;            /* as modules_choose() takes them; NULL: "netboot" */
-	const char *append;             /* the user's words for the command line, or NULL */
+	const struct store_supply *supply; /* brings the closure's files; NULL: they are there */
+	const struct pool_params *pool;    /* how the segments of the closure were made */
+	const char *modules;               /* as modules_choose() takes them; NULL: "netboot" */
+	const char *append;                /* the user's words for the command line, or NULL */
 };
 
 struct netboot {
@@ -44,8 +45,8 @@ char *netboot_cmdline(const struct system *system, const char *append, struct er
 
 /* The kernel's file on this machine, which the caller owns, and its size in bytes. ERR_NOT_FOUND,
  * ERR_CORRUPT. */
-int netboot_kernel(const struct system *system, const struct closure *closure, char **ret_path,
-	uint64_t *ret_size, struct err *err);
+int netboot_kernel(const struct initramfs_params *params, char **ret_path, uint64_t *ret_size,
+	struct err *err);
 
 /*
  * RAM that a machine needs to boot this, in bytes: the largest of

@@ -37,7 +37,7 @@ struct ingredients {
 	struct nix_database database;
 	struct initramfs initramfs;
 	struct buf plan;
-	char *kernel; /* in the store */
+	char *kernel; /* its file on this machine */
 	char *cmdline;
 	struct digest key; /* of all of this */
 };
@@ -154,8 +154,10 @@ static int make_initramfs(
 		path_printf(err, "%s,nbd", params->modules != NULL ? params->modules : "netboot");
 	if (modules == NULL)
 		return -1;
-	const struct initramfs_params initramfs = {
-		.system = params->system, .closure = params->closure, .modules = modules};
+	const struct initramfs_params initramfs = {.system = params->system,
+		.closure = params->closure,
+		.supply = params->supply,
+		.modules = modules};
 	return initramfs_compose_node(
 		pool, &initramfs, params->config, progress, &in->initramfs, err);
 }
@@ -177,7 +179,7 @@ static void make_key(struct ingredients *in)
 	struct sha256_ctx ctx;
 	sha256_init(&ctx);
 	hash_text(&ctx, COMPOSER);
-	hash_text(&ctx, in->kernel);
+	hash_text(&ctx, in->params->system->kernel);
 	hash_object(&ctx, &in->database.sqlite);
 	hash_object(&ctx, &in->database.registration);
 	sha256_update(&ctx, DIGEST_SIZE, in->root.key.bytes);
@@ -195,9 +197,10 @@ static int gather(
 {
 	const struct netroot_params *params = in->params;
 	uint64_t kernel_size;
+	const struct initramfs_params files = {
+		.system = params->system, .closure = params->closure, .supply = params->supply};
 	in->cmdline = make_cmdline(params, err);
-	if (in->cmdline == NULL ||
-		netboot_kernel(params->system, params->closure, &in->kernel, &kernel_size, err) < 0)
+	if (in->cmdline == NULL || netboot_kernel(&files, &in->kernel, &kernel_size, err) < 0)
 		return -1;
 	if (find_segments(pool, in, err) < 0 || find_private(in, err) < 0 ||
 		root_compose(pool, params->closure, params->pool, &in->root, err) < 0)

@@ -15,6 +15,7 @@
 struct netroot_params {
 	const struct system *system;
 	const struct closure *closure;
+	const struct store_supply *supply; /* brings the closure's files; NULL: they are there */
 	const struct pool_params *pool;
 	const char *modules; /* NULL: "netboot" */
 	const char *append;

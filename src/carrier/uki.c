@@ -103,13 +103,21 @@ static int read_kernel(
 	return 0;
 }
 
+struct store_view uki_view(const struct uki_params *params)
+{
+	return (struct store_view){.dir = params->closure->store_dir,
+		.real_dir = params->closure->real_dir,
+		.supply = params->supply};
+}
+
 static int read_os_release(struct uki *uki, const struct uki_params *params, struct err *err)
 {
 	AUTO_FD int root = -1;
 	AUTO_BUF text = {0};
 	const struct system *system = params->system;
 	AUTO_FREE char *path = path_printf(err, "%s/etc/os-release", system->path);
-	if (path == NULL ||
+	const struct store_view view = uki_view(params);
+	if (path == NULL || link_bring(&view, path, err) < 0 ||
 		in_root_open_root(
 			params->closure->store_dir, params->closure->real_dir, &root, err) < 0)
 		return -1;

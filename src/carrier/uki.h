@@ -15,8 +15,9 @@
 struct uki_params {
 	const struct system *system;
 	const struct closure *closure;
-	const struct strvec *stubs; /* files that the user named, or NULL */
-	const char *kernel;         /* file name on this machine */
+	const struct store_supply *supply; /* brings the closure's files; NULL: they are there */
+	const struct strvec *stubs;        /* files that the user named, or NULL */
+	const char *kernel;                /* file name on this machine */
 	uint64_t kernel_size;
 };
 
@@ -53,6 +54,9 @@ struct uki_contents {
 /* Appends the image. ERR_LIMIT beyond what a PE file can have (4 GiB). */
 int uki_compose(const struct uki *uki, const struct uki_contents *contents, struct image *ret,
 	struct err *err);
+
+/* Where the system's files are. */
+struct store_view uki_view(const struct uki_params *params);
 
 /* uki_stub.c: the machine type of a platform such as "x86_64-linux"; NULL: our own.
  * ERR_UNSUPPORTED. */

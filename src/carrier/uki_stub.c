@@ -84,7 +84,8 @@ static int read_own(const struct uki_params *params, uint16_t machine, char **re
 	AUTO_FD int root = -1;
 	AUTO_FREE char *path = path_printf(
 		err, "%s/systemd/" SYSTEMD_DIR "/%s", params->system->path, file_of(machine));
-	if (path == NULL ||
+	const struct store_view view = uki_view(params);
+	if (path == NULL || link_bring(&view, path, err) < 0 ||
 		in_root_open_root(
 			params->closure->store_dir, params->closure->real_dir, &root, err) < 0)
 		return -1;

@@ -127,6 +127,7 @@ static int compose_netboot(const struct cli_args *args, struct order *order,
 		return -1;
 	const struct netboot_params params = {.system = ret_system,
 		.closure = &order->acquired.closure,
+		.supply = acquired_supply(&order->acquired),
 		.pool = &order->params,
 		.modules = cli_option(args, "modules", NULL),
 		.append = cli_option(args, "append", NULL)};
@@ -211,6 +212,7 @@ static int run_uki(const struct cli_args *args, struct err *err)
 	const struct uki_params params = {
 		.system = &system,
 		.closure = &order.acquired.closure,
+		.supply = acquired_supply(&order.acquired),
 		.stubs = &stubs,
 		.kernel = netboot.kernel,
 		.kernel_size = netboot.kernel_size,

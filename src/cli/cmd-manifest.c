@@ -4,15 +4,16 @@
  * web server (then its catalog is fetched and checked, too), or from the state of this machine's
  * own server, named by the system.
  */
+#include "acquire/name.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "cli/pool_options.h"
 #include "cli/progress.h"
+#include "cli/source_options.h"
 #include "manifest/catalog.h"
 #include "manifest/manifest.h"
 #include "publish/transfer.h"
 #include "serve/signer.h"
-#include "system/system.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -39,9 +40,18 @@ static void found_done(struct found *found)
 	catalog_done(&found->catalog);
 }
 
+static bool is_cached(const char *source)
+{
+	AUTO_NAME name = {0};
+	struct err none = ERR_INIT;
+	return name_parse(source, "", &name, &none) == 0 && name.kind == NAME_CACHE;
+}
+
+/* Of a server; a cache's ends with the hash of a store path. */
 static bool is_url(const char *source)
 {
-	return strncmp(source, "http://", 7) == 0 || strncmp(source, "https://", 8) == 0;
+	return (strncmp(source, "http://", 7) == 0 || strncmp(source, "https://", 8) == 0) &&
+		!is_cached(source);
 }
 
 /* The URL of the manifest: "http://host:8080" means that of the default system. */
@@ -83,22 +93,33 @@ static char *state_dir(const struct cli_args *args, struct err *err)
 	return dir != NULL ? path_printf(err, "%s", dir) : signer_default_dir(err);
 }
 
+/* The file of the name, or the first that begins with it, which may be a hash alone. */
+static char *find_file(const char *dir, const char *name, struct err *err)
+{
+	AUTO_DIR *entries = fd_opendir(AT_FDCWD, dir);
+	for (const struct dirent *e; entries != NULL && (e = readdir(entries)) != NULL;)
+		if (strncmp(e->d_name, name, strlen(name)) == 0 &&
+			strchr("-", e->d_name[strlen(name)]) != NULL)
+			return path_printf(err, "%s/%s", dir, e->d_name);
+	return NULL;
+}
+
 /* What this machine's server issued last for a system. */
 static char *issued_file(const struct cli_args *args, const char *system, struct err *err)
 {
-	AUTO_FREE char *toplevel = NULL;
+	AUTO_ACQUIRER *acquirer = NULL;
+	AUTO_FREE char *name = NULL;
 	AUTO_FREE char *dir = NULL;
-	struct stat st;
-	if (system_resolve(system, "/nix/store", &toplevel, err) < 0)
+	if (cli_acquirer(args, &acquirer, err) < 0 ||
+		acquire_file_name(acquirer, system, &name, err) < 0)
 		return NULL;
 	dir = state_dir(args, err);
-	if (dir == NULL)
-		return NULL;
-	char *path = path_printf(err, "%s/serials/%s", dir, path_basename(toplevel));
-	if (path == NULL || stat(path, &st) == 0)
+	AUTO_FREE char *serials = dir != NULL ? path_printf(err, "%s/serials", dir) : NULL;
+	char *path = serials != NULL ? find_file(serials, name, err) : NULL;
+	if (path != NULL || !err_clean(err))
 		return path;
-	free(path);
-	err_raise(err, ERR_NOT_FOUND, "no manifest of '%s' was issued in '%s'", toplevel, dir);
+	err_raise(
+		err, ERR_NOT_FOUND, "no manifest of '/nix/store/%s' was issued in '%s'", name, dir);
 	err_hint(err, "'snowboot serve' and 'snowboot publish' issue one; --state says where");
 	return NULL;
 }

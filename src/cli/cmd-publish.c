@@ -4,9 +4,9 @@
 #include "base/path.h"
 #include "cli/pool_options.h"
 #include "cli/progress.h"
+#include "cli/source_options.h"
 #include "manifest/manifest.h"
 #include "publish/publish.h"
-#include "system/system.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ struct order {
 	char *state_dir, *profiles_dir, *url;
 	struct strvec keys, excluded;
 	struct signer signer;
+	struct acquirer *acquirer;
 	struct boot_maker *maker;
 	struct target *target;
 	VEC(struct boot *) boots;
@@ -32,6 +33,7 @@ static void order_done(struct order *o)
 		boot_unref(*boot);
 	vec_done(&o->boots);
 	boot_maker_close(o->maker);
+	acquirer_close(o->acquirer);
 	target_close(o->target);
 	signer_done(&o->signer);
 	strvec_done(&o->keys);
@@ -86,12 +88,13 @@ static int open_maker(struct order *o, struct err *err)
 	if (o->state_dir == NULL || signer_open(&o->keys, o->state_dir, &o->signer, err) < 0)
 		return -1;
 	o->profiles_dir = path_printf(err, "%s/profiles", o->state_dir);
-	if (o->profiles_dir == NULL)
+	if (o->profiles_dir == NULL || cli_acquirer(args, &o->acquirer, err) < 0)
 		return -1;
 	const struct boot_options options = {.pool_dir = cli_option(args, "pool", NULL),
 		.modules = cli_option(args, "modules", "netboot"),
 		.append = cli_option(args, "append", NULL),
 		.level = pool.level,
+		.acquirer = o->acquirer,
 		.root = ROOT_NET,
 		.state_dir = o->state_dir,
 		.signer = &o->signer,
@@ -123,10 +126,10 @@ static void warn_of_private(const struct order *o, const struct boot *boot)
 static int make_boots(struct order *o, struct err *err)
 {
 	for (size_t i = 0; i < o->args->operands.len; i++) {
-		AUTO_FREE char *path = NULL;
+		const struct boot_source source = {
+			.system = o->args->operands.items[i], .as_default = i == 0};
 		struct boot *boot;
-		if (system_resolve(o->args->operands.items[i], "/nix/store", &path, err) < 0 ||
-			boot_make(o->maker, path, i == 0, o->args->progress, &boot, err) < 0)
+		if (boot_make(o->maker, &source, o->args->progress, &boot, err) < 0)
 			return -1;
 		if (vec_push(&o->boots, boot, err) < 0) {
 			boot_unref(boot);
@@ -212,6 +215,7 @@ static const struct cli_option options[] = {
 		"minimal netboot all"},
 	{0, "append", "ARGS", "words for the end of the kernel command line", NULL},
 	{'l', "level", "N", "zstd level of what is not in the pool yet, 1 to 19", NULL},
+	SOURCE_OPTIONS,
 	{0},
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* snowboot serve: options to a struct, and the server runs. */
 #include "base/log.h"
-#include "cli/command.h"
+#include "cli/source_options.h"
 #include "pool/pool.h"
 #include "serve/serve.h"
 #include "tftp/server.h"
@@ -24,6 +24,7 @@ static const struct cli_option options[] = {
 		"minimal netboot all"},
 	{0, "append", "ARGS", "words for the end of the kernel command line", NULL},
 	{0, "level", "N", "zstd level of what is not in the pool yet, 1 to 19", NULL},
+	SOURCE_OPTIONS,
 	{0, "root", "WHERE",
 		"net: mounted over the network, fetched as it is touched; ram: all in the "
 		"initramfs; copy: all in memory, fetched by stage 1; auto: copy where the memory "
@@ -163,6 +164,7 @@ static int check_systems(const struct cli_args *args, struct err *err)
 static int run(const struct cli_args *args, struct err *err)
 {
 	AUTO_STRVEC keys = {0}, excluded = {0}, hydra = {0}, stubs = {0};
+	AUTO_ACQUIRER *acquirer = NULL;
 	struct serve_options serve = {
 		.systems = args->operands, /* borrowed */
 		.machines = cli_option(args, "machines", NULL),
@@ -186,13 +188,18 @@ static int run(const struct cli_args *args, struct err *err)
 		cli_values(args, "key", &keys, err) < 0 ||
 		cli_values(args, "exclude-from-peers", &excluded, err) < 0 ||
 		cli_values(args, "hydra", &hydra, err) < 0 ||
-		cli_values(args, "stub", &stubs, err) < 0)
+		cli_values(args, "stub", &stubs, err) < 0 || cli_acquirer(args, &acquirer, err) < 0)
 		return -1;
+	serve.boot.acquirer = acquirer;
 	serve.dispatch.hydra = hydra;
 	serve.keys = keys; /* borrowed, too */
 	serve.boot.excluded = &excluded;
 	serve.boot.stubs = &stubs;
-	return serve_run(&serve, err);
+	bool busy;
+	int r = serve_run(&serve, &busy, err);
+	if (busy)
+		acquirer = NULL; /* the end of the process ends what still uses it */
+	return r;
 }
 
 const struct command cmd_serve = {

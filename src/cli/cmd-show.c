@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * `snowboot show`: what a system package is and what would boot. It reads the store and makes
- * nothing: no pool is needed, so how small an image gets is not known here, only how large it is at
- * most.
+ * `snowboot show`: what a system package is and what would boot. It makes nothing, so how small an
+ * image gets is not known here, only how large it is at most. A pool is needed only for a system
+ * that comes from a cache, of which it fetches what it looks at.
  */
 #include "base/path.h"
 #include "carrier/netboot.h"
-#include "cli/command.h"
+#include "cli/pool_options.h"
 #include "cli/progress.h"
-#include "source/store.h"
+#include "cli/source_options.h"
 #include "system/generations.h"
 #include "system/link.h"
 #include "system/system.h"
@@ -20,11 +20,14 @@
 
 /* Everything there is to show. */
 struct facts {
+	struct acquirer *acquirer;
+	struct pool *pool; /* NULL: none is needed */
+	struct acquired acquired;
 	struct system system;
-	struct closure closure;
-	uint64_t size;        /* of the closure, bytes */
-	uint64_t kernel_size; /* bytes */
-	size_t *largest;      /* items of the closure, largest first */
+	const struct closure *closure; /* what was acquired */
+	uint64_t size;                 /* of the closure, bytes */
+	uint64_t kernel_size;          /* bytes */
+	size_t *largest;               /* items of the closure, largest first */
 	size_t largest_count;
 	bool in_profile;
 	struct generations generations;
@@ -35,16 +38,13 @@ struct facts {
 static void facts_done(struct facts *f)
 {
 	system_done(&f->system);
-	closure_done(&f->closure);
+	acquired_done(&f->acquired);
+	pool_close(f->pool);
+	acquirer_close(f->acquirer);
 	free(f->largest);
 	generations_done(&f->generations);
 	free(f->params);
 	free(f->command_line);
-}
-
-static void store_close_ptr(struct store **store)
-{
-	*store = store_close(*store);
 }
 
 static int compare_sizes(const void *a, const void *b, void *data)
@@ -58,13 +58,13 @@ static int compare_sizes(const void *a, const void *b, void *data)
 
 static int rank_paths(struct facts *f, size_t max, struct err *err)
 {
-	size_t n = f->closure.len;
+	size_t n = f->closure->len;
 	f->largest = calloc(n + 1, sizeof(*f->largest));
 	if (f->largest == NULL)
 		return err_oom(err);
 	for (size_t i = 0; i < n; i++)
 		f->largest[i] = i;
-	qsort_r(f->largest, n, sizeof(*f->largest), compare_sizes, f->closure.items);
+	qsort_r(f->largest, n, sizeof(*f->largest), compare_sizes, f->closure->items);
 	f->largest_count = n < max ? n : max;
 	return 0;
 }
@@ -72,7 +72,7 @@ static int rank_paths(struct facts *f, size_t max, struct err *err)
 static int measure_kernel(struct facts *f, const struct store_view *view, struct err *err)
 {
 	struct stat st;
-	AUTO_FREE char *real = link_real(view, f->system.kernel, err);
+	AUTO_FREE char *real = link_file(view, f->system.kernel, err);
 	if (real == NULL)
 		return -1;
 	if (stat(real, &st) < 0)
@@ -81,26 +81,51 @@ static int measure_kernel(struct facts *f, const struct store_view *view, struct
 	return 0;
 }
 
-static int gather(const struct cli_args *args, struct facts *f, struct err *err)
+static int look_up(const struct cli_args *args, struct facts *f, struct err *err)
 {
+	struct pool_params params;
 	const char *name = args->operands.items[0];
-	AUTO(store_close_ptr) struct store *store = NULL;
-	AUTO_FREE char *path = NULL;
-	long long largest;
-	if (cli_number(args, "largest", 0, 1000000, 10, &largest, err) < 0 ||
-		store_open(cli_option(args, "store", ""), &store, err) < 0)
+	if (cli_acquirer(args, &f->acquirer, err) < 0 || cli_pool_params(args, &params, err) < 0)
 		return -1;
-	const struct store_view view = {store_dir(store), store_real_dir(store)};
-	if (system_resolve_in(name, view.dir, view.real_dir, &path, err) < 0 ||
-		system_read(path, view.dir, view.real_dir, &f->system, err) < 0 ||
-		store_closure(store, path, &f->closure, err) < 0 ||
-		rank_paths(f, (size_t)largest, err) < 0 || measure_kernel(f, &view, err) < 0)
+	int here = acquire_is_here(f->acquirer, name, err);
+	if (here < 0 || (here == 0 && cli_open_pool(args, 0, &f->pool, err) < 0))
 		return -1;
-	f->size = closure_nar_size(&f->closure);
-	int found = generations_list(&view, name, &f->generations, err);
+	const struct acquire_into into = {.pool = f->pool,
+		.params = &params,
+		.system = &f->system,
+		.look = true,
+		.progress = args->progress};
+	return acquire(f->acquirer, name, &into, &f->acquired, err);
+}
+
+/* Of the profile that the name is or leads to, if it is one. */
+static int list_generations(
+	const struct store_view *view, const char *name, struct facts *f, struct err *err)
+{
+	AUTO_FREE char *link = NULL;
+	int found = acquire_find_link(f->acquirer, name, &link, err);
+	if (found > 0)
+		found = generations_list(view, link, &f->generations, err);
 	if (found < 0)
 		return -1;
-	f->in_profile = found;
+	f->in_profile = found > 0;
+	return 0;
+}
+
+static int gather(const struct cli_args *args, struct facts *f, struct err *err)
+{
+	long long largest;
+	if (cli_number(args, "largest", 0, 1000000, 10, &largest, err) < 0 ||
+		look_up(args, f, err) < 0)
+		return -1;
+	f->closure = &f->acquired.closure;
+	const struct store_view view = {.dir = f->closure->store_dir,
+		.real_dir = f->closure->real_dir,
+		.supply = acquired_supply(&f->acquired)};
+	if (rank_paths(f, (size_t)largest, err) < 0 || measure_kernel(f, &view, err) < 0 ||
+		list_generations(&view, args->operands.items[0], f, err) < 0)
+		return -1;
+	f->size = closure_nar_size(f->closure);
 	f->params = strvec_join(&f->system.params, " ", err);
 	if (f->params == NULL)
 		return -1;
@@ -140,7 +165,7 @@ static void put_system(const struct facts *f)
 	put_row("Parameters", f->params);
 	put_row("Init", s->init);
 	put_row("Own initrd", s->initrd);
-	printf("%-16s %zu paths, %s\n", "Closure", f->closure.len,
+	printf("%-16s %zu paths, %s\n", "Closure", f->closure->len,
 		progress_format_bytes(f->size, size));
 }
 
@@ -156,7 +181,7 @@ static void put_lists(const struct facts *f)
 	if (f->largest_count > 0)
 		printf("\nLargest paths\n");
 	for (size_t i = 0; i < f->largest_count; i++) {
-		const struct path_info *info = &f->closure.items[f->largest[i]];
+		const struct path_info *info = &f->closure->items[f->largest[i]];
 		printf("%12s  %s\n", progress_format_bytes(info->nar_size, size),
 			path_basename(info->path));
 	}
@@ -218,12 +243,12 @@ static json_t *closure_json(const struct facts *f)
 {
 	json_t *largest = json_array();
 	for (size_t i = 0; i < f->largest_count; i++) {
-		const struct path_info *info = &f->closure.items[f->largest[i]];
+		const struct path_info *info = &f->closure->items[f->largest[i]];
 		json_array_append_new(largest,
 			json_pack("{s:s, s:I}", "path", info->path, "nar_size",
 				(json_int_t)info->nar_size));
 	}
-	return json_pack("{s:I, s:I, s:o}", "paths", (json_int_t)f->closure.len, "nar_size",
+	return json_pack("{s:I, s:I, s:o}", "paths", (json_int_t)f->closure->len, "nar_size",
 		(json_int_t)f->size, "largest", largest);
 }
 
@@ -299,7 +324,8 @@ static int run(const struct cli_args *args, struct err *err)
 }
 
 static const struct cli_option options[] = {
-	{0, "store", "ROOT", "the store under another root (ROOT/nix/store)", "@dir"},
+	{0, "pool", "DIR", "the pool, for what comes from a cache", "@dir"},
+	SOURCE_OPTIONS,
 	{'n', "largest", "N", "how many of the largest paths to list (10)", NULL},
 	{0},
 };

@@ -6,6 +6,22 @@
 
 #include <string.h>
 
+/* What every command that takes a SYSTEM takes for one. */
+static void put_system(FILE *out)
+{
+	fputs("\nSYSTEM is a system package:\n"
+	      "  /nix/store/HASH-NAME         a store path, or a symlink to one: result, a "
+	      "profile,\n"
+	      "                               a generation link, /run/current-system\n"
+	      "  NAME                         a profile in /nix/var/nix/profiles\n"
+	      "  HASH, HASH-NAME              a store path here, or in a binary cache (--cache)\n"
+	      "  URL/HASH                     in that cache: https, http, file:///DIR, "
+	      "s3://BUCKET\n"
+	      "  FLAKE#ATTR, DIR              built by Nix; DIR has a default.nix\n"
+	      "snowboot-sources(7) says more.\n",
+		out);
+}
+
 void help_all(FILE *out)
 {
 	fputs("snowboot: boot a NixOS system package any way there is\n\n"
@@ -13,11 +29,8 @@ void help_all(FILE *out)
 		out);
 	for (const struct command *const *c = commands; *c != NULL; c++)
 		fprintf(out, "  %-16s %s\n", (*c)->name, (*c)->summary);
-	fputs("\nSYSTEM is a store path of a system package, or a symlink to one: "
-	      "/run/current-system,\n"
-	      "result, a profile, a generation link.\n\n"
-	      "See 'snowboot COMMAND --help' and the man page snowboot-COMMAND(1).\n",
-		out);
+	put_system(out);
+	fputs("\nSee 'snowboot COMMAND --help' and the man page snowboot-COMMAND(1).\n", out);
 }
 
 static void put_options(FILE *out, const struct cli_option *options)
@@ -37,6 +50,8 @@ void help_command(FILE *out, const struct command *command)
 		command->synopsis[0] != '\0' ? " " : "", command->synopsis, command->description);
 	put_options(out, command->options);
 	put_options(out, cli_common_options);
+	if (strstr(command->synopsis, "SYSTEM") != NULL)
+		put_system(out);
 }
 
 /* Levenshtein distance, good for the short words that commands are. */

@@ -213,6 +213,11 @@ int pool_scratch(struct pool *pool, char **ret_dir, struct err *err)
 	return 0;
 }
 
+void pool_scratch_remove(struct pool *pool, const char *dir)
+{
+	session_remove(&pool->session, path_basename(dir));
+}
+
 int pool_memo_get(struct pool *pool, const struct digest *key, struct digest *ret, struct err *err)
 {
 	return index_memo_get(pool->index, key, ret, err);

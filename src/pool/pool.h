@@ -101,6 +101,20 @@ int pool_load_trees(struct pool *pool, const struct pool_segment *segments, size
 int pool_write_nar(struct pool *pool, const struct pool_segment *segment,
 	const struct nar_sink *sink, struct err *err);
 
+/*
+ * Makes `to`, which must not be there, have the names and links of a segment's store path, with
+ * empty files that nobody may read. ERR_CORRUPT for a damaged tree.
+ */
+int pool_lay_out(
+	struct pool *pool, const struct pool_segment *segment, const char *to, struct err *err);
+/*
+ * Gives the files there their contents: `file`, by its name below the store path ("" when that is
+ * a file itself), or all of them with NULL. ERR_CORRUPT for damaged data, of which nothing is used;
+ * ERR_NOT_FOUND when there is no such file.
+ */
+int pool_fill_in(struct pool *pool, const struct pool_segment *segment, const char *to,
+	const char *file, struct err *err);
+
 /* The file name of an object, which need not exist; caller owns; NULL with ERR_NOMEM. */
 char *pool_object_path(const struct pool *pool, const struct digest *object, struct err *err);
 /*
@@ -123,6 +137,8 @@ int pool_pin(struct pool *pool, const struct digest *objects, size_t count, stru
  * caller owns its name.
  */
 int pool_scratch(struct pool *pool, char **ret_dir, struct err *err);
+/* Removes it before that, with all that is in it. */
+void pool_scratch_remove(struct pool *pool, const char *dir);
 
 /* Derived objects: 1 and the object that was remembered for this key, or 0. */
 int pool_memo_get(struct pool *pool, const struct digest *key, struct digest *ret, struct err *err);

@@ -137,6 +137,13 @@ int session_scratch(struct session *session, char **ret_name, struct err *err)
 	return 0;
 }
 
+void session_remove(const struct session *session, const char *number)
+{
+	AUTO_FD int fd = openat(session->pool_fd, session->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		remove_tree(fd, number); /* what stays goes with the session */
+}
+
 int session_pin(
 	struct session *session, const struct digest *objects, size_t count, struct err *err)
 {

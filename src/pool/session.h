@@ -46,6 +46,8 @@ int session_lock(
 int session_temp(struct session *session, char **ret_name, int *ret_fd, struct err *err);
 /* Creates a temporary directory, likewise. */
 int session_scratch(struct session *session, char **ret_name, struct err *err);
+/* Removes a temporary directory with its contents, by its number. */
+void session_remove(const struct session *session, const char *number);
 /* Begins the stay when it has not begun. */
 int session_begin(struct session *session, struct err *err);
 /* Adds pins; the caller holds the shared lock. */

@@ -4,43 +4,15 @@
  * post-order and a NAR in the order of names, so the entries are taken into memory first. Files are
  * decompressed block by block.
  */
-#include "pool/object.h"
+#include "pool/unpack.h"
 
 #include "base/bytes.h"
 #include "base/fd.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <zstd.h>
 
-struct directory {
-	size_t first; /* of its entries */
-	uint32_t count, next;
-};
-
-/* An entry, and the directory it stands for. */
-struct place {
-	struct tree_entry entry;
-	size_t directory;
-};
-
-struct unpacker {
-	const struct nar_sink *sink;
-	const struct tree *tree;
-	VEC(struct directory) directories;
-	VEC(struct place) places;
-	VEC(size_t)
-	open; /* directories: while reading, those without a parent yet; then, the way down */
-	struct tree_entry root;
-	int fd; /* the segment's data; -1: it has none */
-	char *name;
-	ZSTD_DCtx *zstd;
-	uint8_t *packed, *block, *tail; /* TREE_BLOCK_SIZE bytes each */
-	uint32_t tail_fragment;         /* which one is unpacked in `tail` */
-	uint32_t tail_len;
-};
-
-static void unpacker_done(struct unpacker *u)
+void unpacker_done(struct unpacker *u)
 {
 	vec_done(&u->directories);
 	vec_done(&u->places);
@@ -144,12 +116,10 @@ static int put_tail(struct unpacker *u, const struct tree_entry *entry, struct e
 	return put(u, u->tail + entry->fragment_off, size, err);
 }
 
-static int put_file(struct unpacker *u, const struct tree_entry *entry, struct err *err)
+int unpacker_contents(struct unpacker *u, const struct tree_entry *entry, struct err *err)
 {
 	static const uint8_t zeros[TREE_BLOCK_SIZE];
 	uint64_t start = entry->start;
-	if (nar_file(u->sink, entry->size, entry->type == TREE_EXECUTABLE, err) < 0)
-		return -1;
 	for (uint32_t i = 0; i < entry->block_count; i++) {
 		uint32_t word = get_le32(entry->blocks + 4 * (size_t)i), len = TREE_BLOCK_SIZE;
 		if (word != 0 && read_block(u, start, word, u->block, &len, err) < 0)
@@ -161,7 +131,13 @@ static int put_file(struct unpacker *u, const struct tree_entry *entry, struct e
 			return -1;
 		start += word & ~TREE_BLOCK_RAW;
 	}
-	if (put_tail(u, entry, err) < 0)
+	return put_tail(u, entry, err);
+}
+
+static int put_file(struct unpacker *u, const struct tree_entry *entry, struct err *err)
+{
+	if (nar_file(u->sink, entry->size, entry->type == TREE_EXECUTABLE, err) < 0 ||
+		unpacker_contents(u, entry, err) < 0)
 		return -1;
 	return nar_file_end(u->sink, entry->size, err);
 }
@@ -236,16 +212,20 @@ static int prepare(
 	return u->name != NULL ? fd_open(AT_FDCWD, u->name, O_RDONLY, &u->fd, err) : -1;
 }
 
+int unpacker_open(struct unpacker *u, struct pool *pool, const struct pool_segment *segment,
+	struct pool_trees *trees, struct err *err)
+{
+	if (pool_load_trees(pool, segment, 1, trees, err) < 0)
+		return -1;
+	u->tree = &trees->items[0];
+	return prepare(u, pool, segment, err) < 0 ? -1 : read_tree(u, err);
+}
+
 int pool_write_nar(struct pool *pool, const struct pool_segment *segment,
 	const struct nar_sink *sink, struct err *err)
 {
 	AUTO_POOL_TREES trees = {0};
-	if (pool_load_trees(pool, segment, 1, &trees, err) < 0)
-		return -1;
-	AUTO(unpacker_done)
-	struct unpacker u = {
-		.sink = sink, .tree = &trees.items[0], .fd = -1, .tail_fragment = TREE_NO_FRAGMENT};
-	if (prepare(&u, pool, segment, err) < 0 || read_tree(&u, err) < 0)
-		return -1;
-	return put_all(&u, err);
+	AUTO_UNPACKER u = UNPACKER_INIT;
+	u.sink = sink;
+	return unpacker_open(&u, pool, segment, &trees, err) < 0 ? -1 : put_all(&u, err);
 }

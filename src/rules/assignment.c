@@ -44,16 +44,39 @@ const char *standing_name(enum standing standing)
 	return names[standing];
 }
 
-/* Paths in a machine file are relative to its directory, as the target of a symlink would be. */
-static int make_absolute(const char *dir, struct rule *rule, struct err *err)
+/* 1 and what to follow, or 0: it lies elsewhere. */
+static int find_link(const struct rules *rules, const char *system, char **ret, struct err *err)
 {
-	if (rule->system[0] == '/')
-		return 0;
-	char *path = path_printf(err, "%s/%s", dir, rule->system);
+	if (rules->find_link != NULL)
+		return rules->find_link(rules->data, system, ret, err);
+	*ret = strdup(system);
+	return *ret != NULL ? 1 : err_oom(err);
+}
+
+/*
+ * What a machine file says. Paths there are relative to its directory, as the target of a symlink
+ * would be; they go before all other names.
+ */
+static int find_system(const struct rules *rules, struct assignment *a, struct err *err)
+{
+	struct stat st;
+	const char *system = a->rule.system;
+	AUTO_FREE char *path =
+		system[0] == '/' ? strdup(system) : path_printf(err, "%s/%s", rules->dir, system);
+	AUTO_FREE char *link = NULL;
 	if (path == NULL)
+		return err_clean(err) ? err_oom(err) : -1;
+	bool is_path = system[0] == '/' || lstat(path, &st) == 0;
+	int found = find_link(rules, is_path ? path : system, &link, err);
+	if (found < 0)
 		return -1;
-	free(rule->system);
-	rule->system = path;
+	a->elsewhere = found == 0;
+	if (a->elsewhere)
+		return 0;
+	free(a->rule.system);
+	/* What is found nowhere is looked for where a path would be. */
+	bool named = !is_path && strcmp(link, system) != 0;
+	a->rule.system = named ? TAKE_PTR(link) : TAKE_PTR(path);
 	return 0;
 }
 
@@ -70,7 +93,8 @@ static struct digest mark_of(const struct buf *text, const struct stat *st)
 	return digest_finish(&ctx);
 }
 
-static int read_file(const char *dir, const char *path, struct assignment *a, struct err *err)
+static int read_file(
+	const struct rules *rules, const char *path, struct assignment *a, struct err *err)
 {
 	AUTO_FD int fd = -1;
 	AUTO_BUF text = {0};
@@ -86,19 +110,19 @@ static int read_file(const char *dir, const char *path, struct assignment *a, st
 		rule_parse((const char *)text.data, text.len, &a->rule, err) < 0)
 		return -1;
 	a->mark = mark_of(&text, &st);
-	return make_absolute(dir, &a->rule, err);
+	return find_system(rules, a, err);
 }
 
 /* A file is a machine file; what else there is must lead to a system. */
 static int read_entry(
-	const char *dir, const struct entry *entry, struct assignment *a, struct err *err)
+	const struct rules *rules, const struct entry *entry, struct assignment *a, struct err *err)
 {
 	struct stat st;
-	AUTO_FREE char *path = path_printf(err, "%s/%s", dir, entry->name);
+	AUTO_FREE char *path = path_printf(err, "%s/%s", rules->dir, entry->name);
 	if (path == NULL)
 		return -1;
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
-		return read_file(dir, path, a, err);
+		return read_file(rules, path, a, err);
 	a->rule.system = TAKE_PTR(path);
 	return 0;
 }
@@ -129,6 +153,8 @@ static int specialise(const char *real, struct assignment *a, struct err *err)
 static int resolve(const struct rules *rules, struct assignment *a, struct err *err)
 {
 	const char *real = rules->real_store != NULL ? rules->real_store : STORE_DIR;
+	if (a->elsewhere)
+		return 0;
 	if (system_resolve_in(a->rule.system, STORE_DIR, real, &a->toplevel, err) < 0)
 		return -1;
 	if (a->rule.specialisation == NULL || specialise(real, a, err) == 0)
@@ -204,6 +230,7 @@ static int may_give(const struct rules *rules, const struct entry *entry,
 static void forget(struct assignment *a)
 {
 	rule_done(&a->rule);
+	a->elsewhere = false;
 	free(TAKE_PTR(a->who));
 	free(TAKE_PTR(a->once_entry));
 }
@@ -217,7 +244,7 @@ static int try_entry(const struct rules *rules, const struct entry *entry,
 	if (a->found)
 		return stands(a, STANDING_BEATEN,
 			path_printf(err, "'%s' comes before it", a->entry), err);
-	int r = read_entry(rules->dir, entry, a, &a->failure);
+	int r = read_entry(rules, entry, a, &a->failure);
 	if (r == 0 && a->rule.once)
 		r = may_give(rules, entry, who, a, err);
 	else if (r == 0)
@@ -244,8 +271,13 @@ static int try_fallback(const struct rules *rules, struct assignment *a, struct 
 	if (a->found)
 		return stands(a, STANDING_BEATEN,
 			path_printf(err, "'%s' comes before it", a->entry), err);
+	int found = find_link(rules, rules->fallback, &a->rule.system, err);
+	if (found < 0)
+		return -1;
 	a->found = true;
-	a->rule.system = strdup(rules->fallback);
+	a->elsewhere = found == 0;
+	if (a->elsewhere)
+		a->rule.system = strdup(rules->fallback);
 	return stands(a, STANDING_WINS,
 		a->rule.system == NULL ? NULL : path_printf(err, "it is the server's first SYSTEM"),
 		err);
@@ -280,10 +312,13 @@ static int look_at(const struct entry *entry, void *data, struct err *err)
 {
 	const struct walk *w = data;
 	AUTO_ASSIGNMENT a = {.failure = ERR_INIT};
-	bool read = read_entry(w->rules->dir, entry, &a, &a.failure) == 0;
+	a.entry = strdup(entry->name);
+	if (a.entry == NULL)
+		return err_oom(err);
+	bool read = read_entry(w->rules, entry, &a, &a.failure) == 0;
 	if (read && resolve(w->rules, &a, &a.failure) < 0)
 		err_prefix(&a.failure, "machine entry '%s/%s'", w->rules->dir, entry->name);
-	return w->each(entry->name, a.toplevel, &a.failure, w->data, err);
+	return w->each(&a, w->data, err);
 }
 
 int assignment_each(
@@ -291,6 +326,18 @@ int assignment_each(
 {
 	struct walk walk = {.rules = rules, .each = each, .data = data};
 	return directory_each(rules->dir, look_at, &walk, err);
+}
+
+int assignment_fetched(struct assignment *a, const char *toplevel, struct err *err)
+{
+	if (!a->elsewhere || !err_clean(&a->failure))
+		return 0;
+	char *path = strdup(toplevel);
+	if (path == NULL)
+		return err_oom(err);
+	free(a->toplevel);
+	a->toplevel = path;
+	return 0;
 }
 
 int assignment_give(const struct rules *rules, const struct assignment *a, struct err *err)

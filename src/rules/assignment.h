@@ -18,6 +18,9 @@ struct rules {
 	const char *state_dir;  /* where one-shot assignments are remembered */
 	const char *fallback;   /* what who has no entry boots (a SYSTEM), or NULL */
 	const char *real_store; /* where paths of the store are read; NULL: where they say */
+	/* Tells what a SYSTEM is as acquire_find_link() does; NULL: all are paths. */
+	int (*find_link)(void *data, const char *system, char **ret_path, struct err *err);
+	void *data;
 };
 
 enum standing {
@@ -43,7 +46,9 @@ struct assignment {
 	bool found;
 	struct rule rule;
 	struct err failure; /* why it cannot be booted: nothing else is, then */
-	char *toplevel;     /* store path, of the specialisation if there is one */
+	/* The system lies elsewhere: `rule` says which, and assignment_fetched() where it led. */
+	bool elsewhere;
+	char *toplevel; /* store path, of the specialisation if there is one; NULL: not known yet */
 	/* rule.once: what once_give() and once_look() take */
 	char *once_entry, *who;
 	struct digest mark;
@@ -60,13 +65,15 @@ void assignment_done(struct assignment *assignment);
 int assignment_decide(const struct rules *rules, const struct identity *who, struct assignment *ret,
 	struct err *err);
 
+/* Tells the toplevel of a system that lay elsewhere. ERR_NOMEM. */
+int assignment_fetched(struct assignment *assignment, const char *toplevel, struct err *err);
+
 /* Remembers that a once-only assignment was given out; nothing for others. */
 int assignment_give(
 	const struct rules *rules, const struct assignment *assignment, struct err *err);
 
-/* Hears of an entry where it leads, or with NULL why it leads nowhere. Less than 0 ends it. */
-typedef int assignment_entry_fn(const char *entry, const char *toplevel, const struct err *failure,
-	void *data, struct err *err);
+/* Hears of an entry where it leads, or by `failure` why it leads nowhere. Less than 0 ends it. */
+typedef int assignment_entry_fn(const struct assignment *assignment, void *data, struct err *err);
 
 /* All entries of the directory, whosever they are. Fails when it cannot be read. */
 int assignment_each(

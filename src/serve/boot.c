@@ -32,6 +32,7 @@ struct boot *boot_unref(struct boot *boot)
 	if (boot == NULL || --boot->references > 0)
 		return NULL;
 	free(boot->name);
+	free(boot->kernel_path);
 	free(boot->cmdline);
 	free(boot->system);
 	free(boot->device_trees);

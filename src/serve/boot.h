@@ -5,14 +5,13 @@
 /* One system as it is served: kernel, initrd, command line, and a name for their bytes; for a
  * network root also what it fetches afterwards. */
 
+#include "acquire/acquire.h"
 #include "base/progress.h"
 #include "carrier/uki.h"
 #include "http/body.h"
 #include "image/image.h"
 #include "serve/objects.h"
 #include "serve/signer.h"
-
-struct store;
 
 enum root_kind {
 	ROOT_NET,  /* mounted over the network, fetched as it is touched */
@@ -33,7 +32,6 @@ struct node_options {
 
 /* What all boots of a server have in common. The strings outlive the maker. */
 struct boot_options {
-	struct store *store;        /* borrowed; NULL: this machine's own */
 	const char *pool_dir;       /* NULL: the default */
 	bool read_only;             /* nothing is written to the pool */
 	const char *modules;        /* set of kernel modules for stage 1 */
@@ -41,6 +39,8 @@ struct boot_options {
 	int level;                  /* of compression */
 	const struct strvec *stubs; /* systemd's EFI stub, for several processors, may be empty;
 				       NULL: no unified kernel images are made */
+	/* Where systems come from. While boots are made, it is theirs. */
+	struct acquirer *acquirer;
 	enum root_kind root;
 	/* Not ROOT_RAM: */
 	const char *state_dir;         /* serials, of which several servers may share one */
@@ -61,6 +61,7 @@ struct issue {
 
 struct boot {
 	char *name;         /* file name of the toplevel */
+	char *kernel_path;  /* of the kernel in the store */
 	char *cmdline;      /* the kernel's */
 	char *system;       /* what it runs on: "x86_64-linux", or NULL */
 	uint64_t memory;    /* ROOT_RAM: what a machine with a BIOS needs at least, bytes */
@@ -103,12 +104,18 @@ struct boot_maker;
 int boot_maker_open(const struct boot_options *options, struct boot_maker **ret, struct err *err);
 struct boot_maker *boot_maker_close(struct boot_maker *maker); /* NULL is fine; returns NULL */
 
+/* Which system: a SYSTEM as acquire() takes it, and a specialisation of it or NULL. Borrowed. */
+struct boot_source {
+	const char *system, *specialisation;
+	bool as_default; /* with a network root: issued as "default", too */
+};
+
 /*
- * Makes the boot of the system at `toplevel`, filling the pool with what is missing; with a network
- * root also issues its manifest, under its own name and, if asked, as "default". The result has one
+ * Makes the boot of a system, filling the pool with what is missing; with a network root also
+ * issues its manifest, under its own name and, if asked, as "default". The result has one
  * reference.
  */
-int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
-	struct progress *progress, struct boot **ret, struct err *err);
+int boot_make(struct boot_maker *maker, const struct boot_source *source, struct progress *progress,
+	struct boot **ret, struct err *err);
 
 #endif

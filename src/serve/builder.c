@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue of toplevels, a thread that takes them in turn, and an eventfd that brings the loop to
+ * A queue of systems, a thread that takes them in turn, and an eventfd that brings the loop to
  * look at results. The thread alone uses the store and the pool.
  */
 #include "serve/builder.h"
@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/queue.h>
@@ -21,7 +22,7 @@
 
 struct job {
 	TAILQ_ENTRY(job) entry;
-	char *toplevel;
+	char *key, *system, *specialisation; /* the latter may be NULL */
 	bool as_default;
 	struct boot *boot;
 	struct err failure;
@@ -37,18 +38,36 @@ struct builder {
 	pthread_cond_t asked;
 	struct job_list waiting, finished;
 	struct job *current;
+	char status[BUILDER_STATUS_SIZE]; /* of the current one */
 	bool stop;
 	int wake; /* eventfd */
 	struct event *readable;
 };
 
-/* Progress as an occasional log line: nobody watches a bar in a server's log. */
+/* Progress as an occasional log line: nobody watches a bar in a server's log. Clients are told,
+ * too.
+ */
 struct log_progress {
 	struct progress progress;
+	struct builder *builder;
 	const char *step, *unit;
 	uint64_t total;
 	time_t last;
 };
+
+static void say(struct log_progress *p, uint64_t done)
+{
+	bool bytes = strcmp(p->unit, "bytes") == 0;
+	unsigned long long amount = p->total > 0 ? p->total : done;
+	char percent[16] = "";
+	if (p->total > 0)
+		snprintf(percent, sizeof(percent), "%.0f %% of ",
+			100.0 * (double)done / (double)p->total);
+	pthread_mutex_lock(&p->builder->lock);
+	snprintf(p->builder->status, BUILDER_STATUS_SIZE, "%s: %s%llu %s", p->step, percent,
+		bytes ? amount >> 20 : amount, bytes ? "MiB" : p->unit);
+	pthread_mutex_unlock(&p->builder->lock);
+}
 
 static void progress_begins(
 	struct progress *progress, const char *step, uint64_t total, const char *unit)
@@ -58,6 +77,7 @@ static void progress_begins(
 	p->unit = unit;
 	p->total = total;
 	p->last = time(NULL);
+	say(p, 0);
 }
 
 static void progress_updates(struct progress *progress, uint64_t done, const char *subject)
@@ -65,28 +85,42 @@ static void progress_updates(struct progress *progress, uint64_t done, const cha
 	struct log_progress *p = (struct log_progress *)progress;
 	(void)subject;
 	time_t now = time(NULL);
-	if (now - p->last < PROGRESS_SECONDS || p->total == 0)
+	if (now == p->last)
 		return;
+	say(p, done);
+	if (now / PROGRESS_SECONDS != p->last / PROGRESS_SECONDS)
+		log_info("%s", p->builder->status); /* nobody else writes it */
 	p->last = now;
-	log_info("%s: %.0f %% of %llu %s", p->step, 100.0 * (double)done / (double)p->total,
-		(unsigned long long)p->total, p->unit);
 }
 
 static void progress_ends(struct progress *progress)
 {
-	(void)progress;
+	struct log_progress *p = (struct log_progress *)progress;
+	pthread_mutex_lock(&p->builder->lock);
+	p->builder->status[0] = '\0';
+	pthread_mutex_unlock(&p->builder->lock);
+}
+
+void builder_status(struct builder *b, const char *key, char out[BUILDER_STATUS_SIZE])
+{
+	pthread_mutex_lock(&b->lock);
+	bool current = b->current != NULL && strcmp(b->current->key, key) == 0;
+	snprintf(out, BUILDER_STATUS_SIZE, "%s", current ? b->status : "");
+	pthread_mutex_unlock(&b->lock);
 }
 
 /* Opens the maker at first need and keeps it: a store that is not there fails each boot. */
 static void work(struct builder *b, struct boot_maker **maker, struct job *job)
 {
 	struct log_progress progress = {
-		.progress = {progress_begins, progress_updates, progress_ends}};
+		.progress = {progress_begins, progress_updates, progress_ends}, .builder = b};
+	const struct boot_source source = {.system = job->system,
+		.specialisation = job->specialisation,
+		.as_default = job->as_default};
 	job->failure = ERR_INIT;
 	if (*maker == NULL && boot_maker_open(&b->options, maker, &job->failure) < 0)
 		return;
-	if (boot_make(*maker, job->toplevel, job->as_default, &progress.progress, &job->boot,
-		    &job->failure) < 0)
+	if (boot_make(*maker, &source, &progress.progress, &job->boot, &job->failure) < 0)
 		job->boot = NULL;
 }
 
@@ -121,7 +155,9 @@ static void *run(void *data)
 static void job_free(struct job *job)
 {
 	boot_unref(job->boot);
-	free(job->toplevel);
+	free(job->key);
+	free(job->system);
+	free(job->specialisation);
 	free(job);
 }
 
@@ -137,7 +173,7 @@ static void on_wake(evutil_socket_t fd, short what, void *data)
 	pthread_mutex_unlock(&b->lock);
 	for (struct job *job; (job = TAILQ_FIRST(&finished)) != NULL;) {
 		TAILQ_REMOVE(&finished, job, entry);
-		b->done(job->toplevel, TAKE_PTR(job->boot), &job->failure, b->data);
+		b->done(job->key, TAKE_PTR(job->boot), &job->failure, b->data);
 		job_free(job);
 	}
 }
@@ -209,40 +245,54 @@ bool builder_is_busy(struct builder *b)
 	return busy;
 }
 
-static bool is_job(const struct job *job, const char *toplevel, bool as_default)
+static bool is_job(const struct job *job, const char *key, bool as_default)
 {
-	return strcmp(job->toplevel, toplevel) == 0 && job->as_default == as_default;
+	return strcmp(job->key, key) == 0 && job->as_default == as_default;
 }
 
-static bool is_asked(const struct builder *b, const char *toplevel, bool as_default)
+static bool is_asked(const struct builder *b, const char *key, bool as_default)
 {
 	const struct job *job;
-	if (b->current != NULL && is_job(b->current, toplevel, as_default))
+	if (b->current != NULL && is_job(b->current, key, as_default))
 		return true;
 	TAILQ_FOREACH(job, &b->waiting, entry)
-		if (is_job(job, toplevel, as_default))
+		if (is_job(job, key, as_default))
 			return true;
 	TAILQ_FOREACH(job, &b->finished, entry)
-		if (is_job(job, toplevel, as_default))
+		if (is_job(job, key, as_default))
 			return true;
 	return false;
 }
 
-int builder_ask(struct builder *b, const char *toplevel, bool as_default, struct err *err)
+static struct job *job_new(const char *key, const struct boot_source *source)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	if (job == NULL)
+		return NULL;
+	const char *specialisation = source->specialisation;
+	job->as_default = source->as_default;
+	job->key = strdup(key);
+	job->system = strdup(source->system);
+	job->specialisation = specialisation != NULL ? strdup(specialisation) : NULL;
+	if (job->key != NULL && job->system != NULL &&
+		(specialisation == NULL || job->specialisation != NULL))
+		return job;
+	job_free(job);
+	return NULL;
+}
+
+int builder_ask(
+	struct builder *b, const char *key, const struct boot_source *source, struct err *err)
 {
 	int r = 0;
 	pthread_mutex_lock(&b->lock);
-	if (!is_asked(b, toplevel, as_default)) {
-		struct job *job = calloc(1, sizeof(*job));
-		if (job != NULL)
-			job->toplevel = strdup(toplevel);
-		if (job == NULL || job->toplevel == NULL) {
-			free(job);
-			r = err_oom(err);
-		} else {
-			job->as_default = as_default;
+	if (!is_asked(b, key, source->as_default)) {
+		struct job *job = job_new(key, source);
+		if (job != NULL) {
 			TAILQ_INSERT_TAIL(&b->waiting, job, entry);
 			pthread_cond_signal(&b->asked);
+		} else {
+			r = err_oom(err);
 		}
 	}
 	pthread_mutex_unlock(&b->lock);

@@ -2,7 +2,7 @@
 #ifndef SERVE_BUILDER_H
 #define SERVE_BUILDER_H
 
-/* Makes boots beside the event loop: one thread, one boot at a time, each toplevel once. */
+/* Makes boots beside the event loop: one thread, one boot at a time, each once. */
 
 #include "serve/boot.h"
 
@@ -11,7 +11,7 @@ struct builder;
 
 /* Called from the loop: a boot, whose reference is handed over, or NULL and why. */
 typedef void builder_done_fn(
-	const char *toplevel, struct boot *take_boot, const struct err *failure, void *data);
+	const char *key, struct boot *take_boot, const struct err *failure, void *data);
 
 int builder_new(struct event_base *base, const struct boot_options *options, builder_done_fn *done,
 	void *data, struct builder **ret, struct err *err);
@@ -24,7 +24,12 @@ struct builder *builder_free(struct builder *builder);
 /* True while something is being made. */
 bool builder_is_busy(struct builder *builder);
 
-/* Asks for a toplevel unless it is asked for already; `as_default` as boot_make() has it. */
-int builder_ask(struct builder *builder, const char *toplevel, bool as_default, struct err *err);
+/* Asks for a boot, whose name towards us is `key`, unless it is asked for already. */
+int builder_ask(struct builder *builder, const char *key, const struct boot_source *source,
+	struct err *err);
+
+/* How far that is: "fetch: 34 % of 1200 MiB"; "" when there is nothing to say. */
+#define BUILDER_STATUS_SIZE 96
+void builder_status(struct builder *builder, const char *key, char out[BUILDER_STATUS_SIZE]);
 
 #endif

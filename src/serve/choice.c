@@ -41,17 +41,30 @@ static int suit(
 	struct origin *o, const struct client *client, struct assignment *a, struct err *err)
 {
 	systems_refresh(o->systems);
-	const char *first = processor_runs(o, client->arch, a->toplevel)
-		? NULL
-		: processor_first(o, client->arch);
+	const char *now = systems_at(o->systems, 0)->versions[0].toplevel;
+	const char *first =
+		processor_runs(o, client->arch, now) ? NULL : processor_first(o, client->arch);
 	if (first == NULL)
 		return 0;
-	char *toplevel = strdup(first);
-	if (toplevel == NULL)
+	char *name = strdup(first);
+	if (name == NULL)
 		return err_oom(err);
-	free(a->toplevel);
-	a->toplevel = toplevel;
+	char **field = systems_are_fetched(o->systems, first) ? &a->rule.system : &a->toplevel;
+	a->elsewhere = field == &a->rule.system;
+	free(*field);
+	*field = name;
 	return 0;
+}
+
+static int demand_assigned(
+	struct origin *o, const struct assignment *a, struct version **ret, struct err *err)
+{
+	const struct demand demand = {
+		.system = a->elsewhere ? a->rule.system : a->toplevel,
+		.specialisation = a->elsewhere ? a->rule.specialisation : NULL,
+		.elsewhere = a->elsewhere,
+	};
+	return systems_demand(o->systems, &demand, ret, err);
 }
 
 int choice_make(struct origin *o, const struct client *client, struct assignment *ret,
@@ -71,19 +84,21 @@ int choice_make(struct origin *o, const struct client *client, struct assignment
 	}
 	if (ret->entry == NULL && suit(o, client, ret, err) < 0)
 		return -1;
-	return systems_demand(o->systems, ret->toplevel, ret_version, err);
+	if (demand_assigned(o, ret, ret_version, err) < 0)
+		return -1;
+	const struct version *v = *ret_version;
+	return v->boot != NULL ? assignment_fetched(ret, v->toplevel, err) : 0;
 }
 
-static int prepare(const char *entry, const char *toplevel, const struct err *failure, void *data,
-	struct err *err)
+static int prepare(const struct assignment *a, void *data, struct err *err)
 {
 	struct origin *o = data;
 	struct version *v;
-	(void)entry;
-	if (toplevel == NULL)
-		log_warning("%s", failure->msg);
+	bool leads_nowhere = !err_clean(&a->failure);
+	if (leads_nowhere)
+		log_warning("%s", a->failure.msg);
 	struct err later = ERR_INIT;
-	if (toplevel == NULL || systems_demand(o->systems, toplevel, &v, &later) == 0)
+	if (leads_nowhere || demand_assigned(o, a, &v, &later) == 0)
 		return 0;
 	if (later.kind == ERR_AGAIN)
 		return 0; /* more than are kept: at first need, then */

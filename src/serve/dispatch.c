@@ -24,8 +24,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HOLD_US ((uint64_t)20 * 1000000) /* proxies cut requests that take 60 s */
-#define COME_AGAIN_SECONDS 5
 #define JOBS_MAX 256
 #define JOBS_RUNNING_MAX 4
 #define TOLD_MAX 256
@@ -79,8 +77,7 @@ static bool is_ipxe(const struct http_exchange *x)
 	return agent != NULL && strncmp(agent, "iPXE", 4) == 0;
 }
 
-/* A person reads it on a console, or a program sees the status. */
-static void answer_text(struct http_exchange *x, int status, const char *text, unsigned seconds)
+void dispatch_answer(struct http_exchange *x, int status, const char *text, unsigned seconds)
 {
 	const struct http_request *request = http_exchange_request(x);
 	struct err err = ERR_INIT;
@@ -112,8 +109,8 @@ static void answer_failure(struct http_exchange *x, const struct err *failure, c
 	AUTO_FREE char *text = path_printf(&err, "snowboot: %s%s%s%s", failure->msg,
 		log != NULL ? "\nthe log: " : "", log != NULL ? log : "",
 		log != NULL ? "/log" : "");
-	answer_text(x, failure->kind == ERR_NOT_FOUND ? 404 : 500,
-		text != NULL ? text : failure->msg, 2 * COME_AGAIN_SECONDS);
+	dispatch_answer(x, failure->kind == ERR_NOT_FOUND ? 404 : 500,
+		text != NULL ? text : failure->msg, 2 * DISPATCH_AGAIN_SECONDS);
 }
 
 /* The query goes with it: cmdline_prefix_args and cmdline_suffix_args are the script's. */
@@ -123,7 +120,8 @@ static void answer_system(struct origin *o, struct http_exchange *x, const char 
 	struct err err = ERR_INIT;
 	struct version *v = NULL;
 	const char *query = http_exchange_request(x)->query;
-	if (systems_demand(o->systems, toplevel, &v, &err) < 0) {
+	const struct demand demand = {.system = toplevel};
+	if (systems_demand(o->systems, &demand, &v, &err) < 0) {
 		answer_failure(x, &err, NULL);
 		return;
 	}
@@ -159,7 +157,8 @@ void dispatch_tell(struct request *r)
 		log_ignored(&err);
 	AUTO_FREE char *text = path_printf(
 		&err, "snowboot: the system is being built\nthe log: %s/log", job->path);
-	answer_text(x, 503, text != NULL ? text : "the system is being built", COME_AGAIN_SECONDS);
+	dispatch_answer(
+		x, 503, text != NULL ? text : "the system is being built", DISPATCH_AGAIN_SECONDS);
 }
 
 static void finish(struct dispatch_job *job, const struct err *failure)
@@ -355,7 +354,7 @@ static void reply_job(struct origin *o, struct http_exchange *x, const struct di
 	if (job == NULL || !job->running)
 		job = begin(o, name, job, &err);
 	if (job == NULL && err.kind == ERR_AGAIN) {
-		answer_text(x, 503, err.msg, COME_AGAIN_SECONDS);
+		dispatch_answer(x, 503, err.msg, DISPATCH_AGAIN_SECONDS);
 		return;
 	}
 	if (job == NULL) {
@@ -366,7 +365,7 @@ static void reply_job(struct origin *o, struct http_exchange *x, const struct di
 	if (r == NULL)
 		return;
 	r->job = job;
-	r->deadline_us = hub_now_us() + (o->stopping ? 0 : HOLD_US);
+	r->deadline_us = hub_now_us() + (o->stopping ? 0 : DISPATCH_HOLD_US);
 }
 
 static void reply_profile(

@@ -34,4 +34,10 @@ void dispatch_reply(
 /* The request waited for long enough: it is told to come again. */
 void dispatch_tell(struct request *request);
 
+/* A text to come again after: a person reads it on iPXE's console, or a program sees the status. */
+void dispatch_answer(
+	struct http_exchange *exchange, int status, const char *text, unsigned seconds);
+#define DISPATCH_HOLD_US ((uint64_t)20 * 1000000) /* proxies cut requests that take 60 s */
+#define DISPATCH_AGAIN_SECONDS 5
+
 #endif

@@ -64,35 +64,28 @@ static json_t *names_json(const struct strvec *names)
 	return array;
 }
 
-/* Of the store, where a user knows it; what is sent may be the pool's copy. */
-static json_t *kernel_json(const char *toplevel)
-{
-	struct err err = ERR_INIT;
-	AUTO_FREE char *link = path_printf(&err, "%s/kernel", toplevel);
-	AUTO_FREE char *path = link != NULL ? realpath(link, NULL) : NULL;
-	return text_or_null(path);
-}
-
 static json_t *boot_json(
 	const struct origin *o, const struct assignment *a, const struct version *v)
 {
 	static const char *const roots[] = {
 		[ROOT_NET] = "net", [ROOT_RAM] = "ram", [ROOT_COPY] = "copy", [ROOT_AUTO] = "auto"};
 	const struct boot *boot = v->boot;
-	json_t *object =
-		json_pack("{s:s, s:o, s:b, s:s, s:o}", "system", a->toplevel, "specialisation",
-			text_or_null(a->rule.specialisation), "once", (int)a->rule.once, "state",
-			boot != NULL                     ? "ready"
-				: err_clean(&v->failure) ? "preparing"
-							 : "failed",
-			"failure", text_or_null(v->failure.msg));
+	json_t *object = json_pack("{s:s, s:o, s:b, s:s, s:o}", "system",
+		a->toplevel != NULL ? a->toplevel : a->rule.system, "specialisation",
+		text_or_null(a->rule.specialisation), "once", (int)a->rule.once, "state",
+		boot != NULL                     ? "ready"
+			: err_clean(&v->failure) ? "preparing"
+						 : "failed",
+		"failure", text_or_null(v->failure.msg));
 	if (boot == NULL)
 		return object;
 	struct err err = ERR_INIT;
 	AUTO_FREE char *cmdline = script_cmdline(boot, NULL, a->rule.params, &err);
 	json_t *more = json_pack("{s:s, s:o, s:I, s:I, s:o}", "root", roots[o->options.boot->root],
-		"kernel", kernel_json(a->toplevel), "kernel_bytes", (json_int_t)boot->kernel.size,
-		"initrd_bytes", (json_int_t)boot->initrd.size, "cmdline", text_or_null(cmdline));
+		/* in the store, where a user knows it; what is sent may be the pool's copy */
+		"kernel", text_or_null(boot->kernel_path), "kernel_bytes",
+		(json_int_t)boot->kernel.size, "initrd_bytes", (json_int_t)boot->initrd.size,
+		"cmdline", text_or_null(cmdline));
 	json_object_update(object, more);
 	json_decref(more);
 	if (cmdline == NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a boot is made: hold the store path, read the system, fill the pool, compose; for a network
- * root then collect what nodes may fetch, and sign.
+ * How a boot is made: find the system and fill the pool, compose; for a network root then collect
+ * what nodes may fetch, and sign.
  */
 #include "serve/boot.h"
 
@@ -10,7 +10,6 @@
 #include "carrier/netroot.h"
 #include "node/node.h"
 #include "pool/pool.h"
-#include "source/store.h"
 #include "system/link.h"
 #include "system/system.h"
 
@@ -23,21 +22,20 @@
 
 struct boot_maker {
 	struct boot_options options;
-	struct store *store;
 	struct pool *pool;
 };
 
 /* What there is to know of a system before its boot is composed. */
 struct ingredients {
 	struct system system;
-	struct closure closure;
+	struct acquired acquired;
 	struct pool_params pool;
 };
 
 static void ingredients_done(struct ingredients *in)
 {
 	system_done(&in->system);
-	closure_done(&in->closure);
+	acquired_done(&in->acquired);
 }
 
 static int open_pool(struct boot_maker *maker, struct err *err)
@@ -59,9 +57,7 @@ int boot_maker_open(const struct boot_options *options, struct boot_maker **ret,
 	if (maker == NULL)
 		return err_oom(err);
 	maker->options = *options;
-	maker->store = options->store;
-	if ((maker->store == NULL && store_open("", &maker->store, err) < 0) ||
-		open_pool(maker, err) < 0) {
+	if (open_pool(maker, err) < 0) {
 		boot_maker_close(maker);
 		return -1;
 	}
@@ -74,23 +70,22 @@ struct boot_maker *boot_maker_close(struct boot_maker *maker)
 	if (maker == NULL)
 		return NULL;
 	pool_close(maker->pool);
-	if (maker->options.store == NULL)
-		store_close(maker->store);
 	free(maker);
 	return NULL;
 }
 
-static int gather(struct boot_maker *maker, const char *toplevel, struct progress *progress,
-	struct ingredients *in, struct err *err)
+static int gather(struct boot_maker *maker, const struct boot_source *source,
+	struct progress *progress, struct ingredients *in, struct err *err)
 {
 	in->pool = (struct pool_params){.level = maker->options.level};
-	/* Held before it is looked at, so that nothing of it goes away in between. */
-	if (store_hold(maker->store, toplevel, err) < 0 ||
-		system_read(toplevel, store_dir(maker->store), store_real_dir(maker->store),
-			&in->system, err) < 0 ||
-		store_closure(maker->store, toplevel, &in->closure, err) < 0)
-		return -1;
-	return pool_add(maker->pool, &in->closure, &in->pool, progress, err);
+	const struct acquire_into into = {
+		.pool = maker->pool,
+		.params = &in->pool,
+		.system = &in->system,
+		.specialisation = source->specialisation,
+		.progress = progress,
+	};
+	return acquire(maker->options.acquirer, source->system, &into, &in->acquired, err);
 }
 
 /* Takes kernel and initrd over; `id` names their bytes. */
@@ -112,7 +107,8 @@ static int make_ram(struct boot_maker *maker, const struct ingredients *in,
 	AUTO_NETBOOT netboot = {0};
 	const struct netboot_params params = {
 		.system = &in->system,
-		.closure = &in->closure,
+		.closure = &in->acquired.closure,
+		.supply = acquired_supply(&in->acquired),
 		.pool = &in->pool,
 		.modules = maker->options.modules,
 		.append = maker->options.append,
@@ -196,7 +192,8 @@ static int make_net(struct boot_maker *maker, const struct ingredients *in, bool
 		return -1;
 	const struct netroot_params params = {
 		.system = &in->system,
-		.closure = &in->closure,
+		.closure = &in->acquired.closure,
+		.supply = acquired_supply(&in->acquired),
 		.pool = &in->pool,
 		.modules = o->modules,
 		.append = append[0] != '\0' ? append : NULL,
@@ -226,13 +223,17 @@ static int make_net(struct boot_maker *maker, const struct ingredients *in, bool
 }
 
 /* Of a system that has hardware.deviceTree. U-Boot can load only what lies in its folder. */
-static int find_device_trees(
-	struct boot_maker *maker, const struct system *system, struct boot *boot, struct err *err)
+static int find_device_trees(const struct ingredients *in, struct boot *boot, struct err *err)
 {
-	const struct store_view view = {store_dir(maker->store), store_real_dir(maker->store)};
-	const char *folder = system->device_trees, *named = system->device_tree;
+	const struct closure *closure = &in->acquired.closure;
+	const struct store_view view = {.dir = closure->store_dir,
+		.real_dir = closure->real_dir,
+		.supply = acquired_supply(&in->acquired)};
+	const char *folder = in->system.device_trees, *named = in->system.device_tree;
 	if (folder == NULL)
 		return 0;
+	if (store_bring(view.supply, folder, BRING_ALL, err) < 0)
+		return -1;
 	boot->device_trees = link_real(&view, folder, err);
 	if (boot->device_trees == NULL)
 		return -1;
@@ -253,7 +254,8 @@ static void prepare_uki(
 {
 	const struct uki_params params = {
 		.system = &in->system,
-		.closure = &in->closure,
+		.closure = &in->acquired.closure,
+		.supply = acquired_supply(&in->acquired),
 		.stubs = maker->options.stubs,
 		.kernel = boot->kernel.extents.items[0].path,
 		.kernel_size = boot->kernel.size,
@@ -264,33 +266,43 @@ static void prepare_uki(
 			boot->uki_failure.hint);
 }
 
-int boot_make(struct boot_maker *maker, const char *toplevel, bool as_default,
-	struct progress *progress, struct boot **ret, struct err *err)
+static int name_boot(const struct ingredients *in, struct boot *boot, struct err *err)
+{
+	const struct system *system = &in->system;
+	boot->name = strdup(path_basename(in->acquired.path));
+	boot->kernel_path = strdup(system->kernel);
+	boot->system = strdup(system->double_ != NULL ? system->double_ : "");
+	return boot->name != NULL && boot->kernel_path != NULL && boot->system != NULL
+		? 0
+		: err_oom(err);
+}
+
+int boot_make(struct boot_maker *maker, const struct boot_source *source, struct progress *progress,
+	struct boot **ret, struct err *err)
 {
 	AUTO(ingredients_done) struct ingredients in = {0};
-	if (gather(maker, toplevel, progress, &in, err) < 0)
+	if (gather(maker, source, progress, &in, err) < 0)
 		return -1;
 	struct boot *boot = calloc(1, sizeof(*boot));
 	if (boot == NULL)
 		return err_oom(err);
 	boot->references = 1;
-	boot->name = strdup(path_basename(toplevel));
-	boot->system = strdup(in.system.double_ != NULL ? in.system.double_ : "");
-	int r = -1;
-	if (boot->name == NULL || boot->system == NULL)
-		err_oom(err);
-	else if (find_device_trees(maker, &in.system, boot, err) < 0)
-		r = -1;
-	else if (maker->options.root == ROOT_RAM)
-		r = make_ram(maker, &in, progress, boot, err);
-	else
-		r = make_net(maker, &in, as_default, progress, boot, err);
+	int r = name_boot(&in, boot, err);
+	if (r == 0)
+		r = find_device_trees(&in, boot, err);
+	if (r == 0)
+		r = maker->options.root == ROOT_RAM
+			? make_ram(maker, &in, progress, boot, err)
+			: make_net(maker, &in, source->as_default, progress, boot, err);
+	if (r == 0 && maker->options.stubs != NULL)
+		prepare_uki(maker, &in, boot);
+	/* A server that runs for years renews its boots. */
+	if (r < 0 || (boot->network && boot->device_trees == NULL))
+		acquired_remove_files(&in.acquired);
 	if (r < 0) {
 		boot_unref(boot);
 		return -1;
 	}
-	if (maker->options.stubs != NULL)
-		prepare_uki(maker, &in, boot);
 	*ret = boot;
 	return 0;
 }

@@ -142,7 +142,24 @@ void origin_await(struct origin *o, struct request *r, const char *toplevel)
 	if (r->toplevel == NULL) {
 		request_free(o, r);
 		http_exchange_reply_text(x, 500, "out of memory");
+		return;
 	}
+	r->fetched = systems_are_fetched(o->systems, toplevel);
+	r->deadline_us = hub_now_us() + (o->stopping ? 0 : DISPATCH_HOLD_US);
+}
+
+/* It waited for what is being fetched for long enough. */
+static void tell_fetched(struct origin *o, struct request *r)
+{
+	struct err err = ERR_INIT;
+	char status[BUILDER_STATUS_SIZE];
+	AUTO_FREE char *key = TAKE_PTR(r->toplevel);
+	r->fetched = false;
+	systems_status(o->systems, key, status);
+	AUTO_FREE char *text = path_printf(&err, "snowboot: '%s' is being prepared%s%s", key,
+		status[0] != '\0' ? "\n" : "", status);
+	dispatch_answer(r->exchange, 503, text != NULL ? text : "the system is being prepared",
+		DISPATCH_AGAIN_SECONDS);
 }
 
 static void on_made(const char *toplevel, struct boot *boot, const struct err *failure, void *data)
@@ -154,6 +171,7 @@ static void on_made(const char *toplevel, struct boot *boot, const struct err *f
 		if (r->toplevel != NULL && strcmp(r->toplevel, toplevel) == 0) {
 			struct route route = route_parse(http_exchange_request(r->exchange)->path);
 			free(TAKE_PTR(r->toplevel));
+			r->fetched = false;
 			if (choice_is_asked(o, &route))
 				choice_made(o, r->exchange, failure);
 			else if (boot != NULL && route.kind == ROUTE_EXTLINUX)
@@ -228,6 +246,8 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 		struct request *next = TAILQ_NEXT(r, entry);
 		if (r->job != NULL && now_us >= r->deadline_us)
 			dispatch_tell(r);
+		else if (r->fetched && now_us >= r->deadline_us)
+			tell_fetched(o, r);
 		r = next;
 	}
 	if (o->profiles != NULL && ++o->ticks % SAVE_SECONDS == 0)
@@ -380,6 +400,11 @@ static int open_net(struct origin *o, struct err *err)
 	return hub_new(o->base, o->options.pacer, &crew_ops, o, &o->hub, err);
 }
 
+static int find_link(void *data, const char *system, char **ret_path, struct err *err)
+{
+	return acquire_find_link(data, system, ret_path, err);
+}
+
 static int open_clock(struct origin *o, struct err *err)
 {
 	const struct timeval second = {.tv_sec = 1};
@@ -403,6 +428,9 @@ int origin_new(struct event_base *base, const struct origin_options *options, st
 		.dir = options->machines,
 		.state_dir = options->state_dir,
 		.fallback = options->systems->len > 0 ? options->systems->items[0] : NULL,
+		.real_store = acquirer_real_store(options->boot->acquirer),
+		.find_link = find_link,
+		.data = options->boot->acquirer,
 	};
 	if (dispatch_new(&options->dispatch, &o->dispatch, err) < 0 || open_clock(o, err) < 0 ||
 		(options->boot->root != ROOT_RAM && open_net(o, err) < 0) ||
@@ -451,7 +479,7 @@ bool origin_is_busy(const struct origin *o)
 void origin_refresh(struct origin *o)
 {
 	struct err err = ERR_INIT;
-	systems_refresh(o->systems);
+	systems_reload(o->systems);
 	if (choice_prepare(o, &err) < 0)
 		log_ignored(&err); /* who asks is told, too */
 }

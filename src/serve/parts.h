@@ -27,7 +27,8 @@ struct request {
 	bool for_events; /* waits for an event behind `after` */
 	uint64_t after;
 	struct dispatch_job *job; /* waits for this; NULL: does not */
-	uint64_t deadline_us;     /* of for_events and job */
+	bool fetched;             /* `toplevel` lies elsewhere, which may take long */
+	uint64_t deadline_us;     /* of for_events, job and fetched */
 	struct watcher *watcher;  /* becomes one when the answer's head is out */
 	unsigned told;            /* tenths of its way that were events */
 	/* Of who said what it is: */

@@ -12,11 +12,17 @@
 #include <fcntl.h>
 #include <string.h>
 
-/* What a toplevel is for, "aarch64-linux", in *ret, which the caller owns; NULL: it does not say.
+/*
+ * What a toplevel is for, "aarch64-linux", which the caller owns; NULL: it does not say, or lies
+ * elsewhere still.
  */
 static char *platform_of(const struct origin *o, const char *toplevel)
 {
 	struct err err = ERR_INIT;
+	const char *name = path_basename(toplevel);
+	const struct version *v = systems_find(o->systems, name, strlen(name));
+	if (v != NULL && v->boot != NULL)
+		return v->boot->system[0] != '\0' ? strdup(v->boot->system) : NULL;
 	const char *store = o->rules.real_store;
 	char *text = NULL;
 	AUTO_FREE char *path = store != NULL

@@ -126,7 +126,8 @@ static const char *state_of(const struct version *v)
 	return v->boot != NULL ? "ready" : err_clean(&v->failure) ? "preparing" : "failed";
 }
 
-static json_t *system_json(const struct served *served, size_t i, bool is_default)
+static json_t *system_json(
+	const struct served *served, size_t i, bool is_default, const char *status)
 {
 	const struct version *v = &served->versions[i];
 	json_t *object = json_pack("{s:s, s:s, s:b, s:b, s:s}", "named", served->system, "system",
@@ -134,6 +135,8 @@ static json_t *system_json(const struct served *served, size_t i, bool is_defaul
 		state_of(v));
 	if (!err_clean(&v->failure))
 		json_object_set_new(object, "failure", json_string(v->failure.msg));
+	else if (v->boot == NULL && status[0] != '\0')
+		json_object_set_new(object, "progress", json_string(status));
 	const struct boot *boot = v->boot;
 	if (boot == NULL)
 		return object;
@@ -162,9 +165,12 @@ static json_t *systems_json(const struct origin *o)
 	json_t *array = json_array();
 	for (size_t i = 0; i < systems_count(o->systems); i++) {
 		const struct served *served = systems_at(o->systems, i);
-		for (size_t n = 0; n < VERSIONS_KEPT && served->versions[n].toplevel != NULL; n++)
-			json_array_append_new(
-				array, system_json(served, n, i == 0 && served->demanded == NULL));
+		bool is_default = i == 0 && served->demanded == NULL;
+		for (size_t n = 0; n < VERSIONS_KEPT && served->versions[n].toplevel != NULL; n++) {
+			char status[BUILDER_STATUS_SIZE];
+			systems_status(o->systems, served->versions[n].toplevel, status);
+			json_array_append_new(array, system_json(served, n, is_default, status));
+		}
 	}
 	return array;
 }

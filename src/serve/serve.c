@@ -14,7 +14,6 @@
 #include "serve/norouter.h"
 #include "serve/origin.h"
 #include "serve/user.h"
-#include "source/store.h"
 #include "tftp/server.h"
 
 #include <arpa/inet.h>
@@ -32,7 +31,6 @@ struct serve {
 	const struct serve_options *options;
 	struct signer signer;
 	char *state_dir, *pool_dir;
-	struct store *store; /* opened before we became another user; or NULL */
 	struct event_base *base;
 	struct event *signals[3];
 	struct origin *origin;
@@ -376,10 +374,9 @@ static int prepare_for(
 	if (s->state_dir == NULL || s->pool_dir == NULL ||
 		user_make_dir(user, s->state_dir, err) < 0 ||
 		(!o->boot.read_only && user_make_dir(user, s->pool_dir, err) < 0) ||
-		store_open("", &s->store, err) < 0 || store_prepare_hold(s->store, err) < 0)
+		acquirer_prepare(o->boot.acquirer, err) < 0)
 		return -1;
 	o->boot.pool_dir = s->pool_dir;
-	o->boot.store = s->store;
 	return 0;
 }
 
@@ -447,7 +444,7 @@ static int start(struct serve *s, struct err *err)
 	return dhcp ? start_dhcp(s, err) : 0;
 }
 
-int serve_run(struct serve_options *options, struct err *err)
+int serve_run(struct serve_options *options, bool *ret_busy, struct err *err)
 {
 	struct serve s = {.options = options, .failure = ERR_INIT, .links_max = LINKS_MAX};
 	int r = become_user(&s, options, err);
@@ -470,6 +467,7 @@ int serve_run(struct serve_options *options, struct err *err)
 	http_server_free(s.server);
 	tftp_server_free(s.tftp);
 	bool busy = origin_is_busy(s.origin); /* then the builder's thread still uses these */
+	*ret_busy = busy;
 	origin_free(s.origin);
 	for (size_t i = 0; i < ARRAY_LEN(s.signals); i++)
 		if (s.signals[i] != NULL)
@@ -483,7 +481,6 @@ int serve_run(struct serve_options *options, struct err *err)
 	if (!busy) {
 		free(s.state_dir);
 		free(s.pool_dir);
-		store_close(s.store);
 		signer_done(&s.signer);
 	}
 	return r;

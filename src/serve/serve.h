@@ -37,8 +37,9 @@ struct serve_options {
 /*
  * Serves, without any privileges once all ports are open unless we stay root, until SIGINT or
  * SIGTERM (success: running transfers may end within 10 s; a second signal cuts them) or until
- * dnsmasq fails. SIGHUP looks where the symlinks lead now.
+ * dnsmasq fails. SIGHUP looks where the symlinks lead now, and acquires again what lies elsewhere.
+ * *ret_busy is always set: true when a boot is still being made and uses what the options point to.
  */
-int serve_run(struct serve_options *options, struct err *err);
+int serve_run(struct serve_options *options, bool *ret_busy, struct err *err);
 
 #endif

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each system is looked up again whenever somebody asks for it, so that a profile that was switched
+ * Each link is followed again whenever somebody asks for it, so that a profile that was switched
  * is what boots next. What it led to before stays served under its own name: a client that already
- * has the script gets the kernel and initrd that belong to it.
+ * has the script gets the kernel and initrd that belong to it. What lies elsewhere has a key in
+ * place of a toplevel until it was acquired once.
  */
 #include "serve/systems.h"
 
 #include "base/log.h"
 #include "base/path.h"
-#include "serve/builder.h"
 #include "system/system.h"
 
 #include <event2/event.h>
 #include <string.h>
 #include <time.h>
 
+#define STORE_DIR "/nix/store"
 #define RENEW_SECONDS 3600 /* how often manifests' ages are looked at */
 
 struct systems {
@@ -40,6 +41,9 @@ static void served_done(struct served *served)
 	for (size_t i = 0; i < VERSIONS_KEPT; i++)
 		version_done(&served->versions[i]);
 	free(served->demanded);
+	free(served->specialisation);
+	free(served->key);
+	free(served->link);
 }
 
 /* NULL when the command line has no system. */
@@ -55,27 +59,47 @@ static bool is_default(const struct systems *s, const char *toplevel)
 }
 
 /* Begins to make a boot. One that is there already stays until the new one replaces it. */
-static int begin(struct systems *s, struct version *v, struct err *err)
+static int begin(struct systems *s, const struct served *served, struct version *v, struct err *err)
 {
+	bool fetched = served->key != NULL && v == &served->versions[0];
+	const struct boot_source source = {.system = fetched ? served->system : v->toplevel,
+		.specialisation = fetched ? served->specialisation : NULL,
+		.as_default = is_default(s, v->toplevel)};
+	const char *key = fetched ? served->key : v->toplevel;
 	if (v->boot == NULL)
-		log_info("preparing '%s'", v->toplevel);
+		log_info("preparing '%s'", key);
 	v->failure = ERR_INIT;
-	return builder_ask(s->builder, v->toplevel, is_default(s, v->toplevel), err);
+	return builder_ask(s->builder, key, &source, err);
+}
+
+/* A failure is not for ever: what was missing may be there now. */
+static int try_again(
+	struct systems *s, const struct served *served, struct version *v, struct err *err)
+{
+	return v->boot == NULL && !err_clean(&v->failure) ? begin(s, served, v, err) : 0;
+}
+
+/* Makes a toplevel the newest version. */
+static void push(struct served *served, struct version version)
+{
+	version_done(&served->versions[VERSIONS_KEPT - 1]);
+	memmove(&served->versions[1], &served->versions[0],
+		sizeof(served->versions) - sizeof(served->versions[0]));
+	served->versions[0] = version;
 }
 
 /* Makes the toplevel that the system leads to now the newest version. */
 static int resolve(struct systems *s, struct served *served, struct err *err)
 {
 	AUTO_FREE char *toplevel = NULL;
-	if (system_resolve(served->system, "/nix/store", &toplevel, err) < 0)
-		return -1;
 	struct version *newest = &served->versions[0];
-	if (newest->toplevel != NULL && strcmp(newest->toplevel, toplevel) == 0) {
-		/* A failure is not for ever: what was missing may be there now. */
-		if (newest->boot == NULL && !err_clean(&newest->failure))
-			return begin(s, newest, err);
-		return 0;
-	}
+	if (served->key != NULL)
+		return try_again(s, served, newest, err);
+	if (system_resolve_in(served->link, STORE_DIR, acquirer_real_store(s->options->acquirer),
+		    &toplevel, err) < 0)
+		return -1;
+	if (newest->toplevel != NULL && strcmp(newest->toplevel, toplevel) == 0)
+		return try_again(s, served, newest, err);
 	struct version version = {.toplevel = TAKE_PTR(toplevel)};
 	for (size_t i = 1; i < VERSIONS_KEPT && s->options->root == ROOT_RAM; i++) {
 		const struct version *old = &served->versions[i];
@@ -83,11 +107,8 @@ static int resolve(struct systems *s, struct served *served, struct err *err)
 			old->boot != NULL) /* switched back; a network root needs a new issue */
 			version.boot = boot_ref(old->boot);
 	}
-	version_done(&served->versions[VERSIONS_KEPT - 1]);
-	memmove(&served->versions[1], &served->versions[0],
-		sizeof(served->versions) - sizeof(served->versions[0]));
-	served->versions[0] = version;
-	return version.boot != NULL ? 0 : begin(s, newest, err);
+	push(served, version);
+	return newest->boot != NULL ? 0 : begin(s, served, newest, err);
 }
 
 void systems_refresh(struct systems *s)
@@ -101,41 +122,100 @@ void systems_refresh(struct systems *s)
 	}
 }
 
+void systems_reload(struct systems *s)
+{
+	systems_refresh(s);
+	VEC_FOREACH(served, &s->items) {
+		struct err err = ERR_INIT;
+		if (served->key != NULL && begin(s, served, &served->versions[0], &err) < 0)
+			log_ignored(&err);
+	}
+}
+
+bool systems_are_fetched(const struct systems *s, const char *key)
+{
+	VEC_FOREACH(served, &s->items)
+		if (served->key != NULL && strcmp(served->key, key) == 0)
+			return true;
+	return false;
+}
+
+void systems_status(const struct systems *s, const char *toplevel, char out[BUILDER_STATUS_SIZE])
+{
+	builder_status(s->builder, toplevel, out);
+}
+
 /* True when the boot misses what its version needs: the default one changed while it was made. */
 static bool lacks_issue(const struct systems *s, const struct version *v, const struct boot *boot)
 {
 	return boot->network && boot->as_default.text == NULL && v == default_version(s);
 }
 
+/* What lay elsewhere is known now, if it was not, or is another system than before. */
+static void settle(struct served *served, struct boot *boot)
+{
+	struct err err = ERR_INIT;
+	struct version *v = &served->versions[0];
+	struct version version = {.toplevel = path_printf(&err, STORE_DIR "/%s", boot->name)};
+	if (version.toplevel == NULL) {
+		v->failure = err;
+		return;
+	}
+	bool known = strcmp(v->toplevel, served->key) != 0;
+	if (known && strcmp(v->toplevel, version.toplevel) == 0) {
+		free(version.toplevel);
+		return;
+	}
+	log_info("'%s' is '%s'", served->key, version.toplevel);
+	if (known) {
+		push(served, version);
+		return;
+	}
+	free(v->toplevel);
+	v->toplevel = version.toplevel;
+}
+
+static void take_boot(struct version *v, struct boot *boot)
+{
+	if (v->boot == NULL)
+		log_info("ready: '%s'", v->toplevel);
+	boot_unref(v->boot);
+	v->boot = boot_ref(boot);
+}
+
+static bool is_made(const struct served *served, const struct version *v, const char *key)
+{
+	bool fetched = served->key != NULL && v == &served->versions[0];
+	return v->toplevel != NULL && strcmp(fetched ? served->key : v->toplevel, key) == 0;
+}
+
 static void on_built(
-	const char *toplevel, struct boot *take_boot, const struct err *failure, void *data)
+	const char *key, struct boot *taken_boot, const struct err *failure, void *data)
 {
 	struct systems *s = data;
-	if (take_boot == NULL)
-		log_error("cannot prepare '%s': %s%s%s", toplevel, failure->msg,
+	if (taken_boot == NULL)
+		log_error("cannot prepare '%s': %s%s%s", key, failure->msg,
 			failure->hint[0] != '\0' ? "\nhint: " : "", failure->hint);
 	VEC_FOREACH(served, &s->items) {
+		if (taken_boot != NULL && served->key != NULL && strcmp(served->key, key) == 0)
+			settle(served, taken_boot);
 		for (size_t i = 0; i < VERSIONS_KEPT; i++) {
 			struct version *v = &served->versions[i];
-			if (v->toplevel == NULL || strcmp(v->toplevel, toplevel) != 0)
+			if (!is_made(served, v, key))
 				continue;
 			struct err err = ERR_INIT;
-			if (take_boot != NULL && lacks_issue(s, v, take_boot) &&
-				begin(s, v, &err) == 0) {
-				boot_unref(take_boot);
+			if (taken_boot != NULL && lacks_issue(s, v, taken_boot) &&
+				begin(s, served, v, &err) == 0) {
+				boot_unref(taken_boot);
 				return; /* everybody waits for the one that comes next */
 			}
 			v->failure = *failure;
-			if (take_boot == NULL) /* one that could not be renewed stays */
-				continue;
-			if (v->boot == NULL)
-				log_info("ready: '%s'", toplevel);
-			boot_unref(v->boot);
-			v->boot = boot_ref(take_boot);
+			if (taken_boot != NULL) /* one that could not be renewed stays */
+				take_boot(v, taken_boot);
 		}
 	}
-	s->made(toplevel, take_boot, failure, s->data);
-	boot_unref(take_boot);
+	s->made(key, taken_boot, failure, s->data);
+	boot_unref(taken_boot);
 }
 
 static void on_renew(evutil_socket_t fd, short what, void *data)
@@ -150,7 +230,7 @@ static void on_renew(evutil_socket_t fd, short what, void *data)
 			struct err err = ERR_INIT;
 			if (v->boot != NULL && v->boot->network &&
 				v->boot->own.expires - now < s->options->lifetime / 2 &&
-				begin(s, v, &err) < 0)
+				begin(s, served, v, &err) < 0)
 				log_ignored(&err);
 		}
 	}
@@ -167,6 +247,33 @@ static int start_renewing(struct systems *s, struct event_base *base, struct err
 	return s->renew == NULL || event_add(s->renew, &every) < 0 ? err_oom(err) : 0;
 }
 
+/* Waits under a key until it is known what it is. */
+static int set_key(struct served *served, const struct demand *demand, struct err *err)
+{
+	bool special = demand->specialisation != NULL;
+	served->key = path_printf(err, "%s%s%s", demand->system, special ? ", specialisation " : "",
+		special ? demand->specialisation : "");
+	served->versions[0].toplevel = served->key != NULL ? strdup(served->key) : NULL;
+	served->specialisation = special ? strdup(demand->specialisation) : NULL;
+	if (served->versions[0].toplevel == NULL || (special && served->specialisation == NULL))
+		return err_clean(err) ? err_oom(err) : -1;
+	return 0;
+}
+
+static int add_named(struct systems *s, const char *name, struct err *err)
+{
+	struct served served = {.system = name};
+	const struct demand demand = {.system = name, .elsewhere = true};
+	int found = acquire_find_link(s->options->acquirer, name, &served.link, err);
+	if (found < 0 || (found == 0 && set_key(&served, &demand, err) < 0) ||
+		vec_push(&s->items, served, err) < 0) {
+		served_done(&served);
+		return -1;
+	}
+	struct served *added = &s->items.items[s->named++];
+	return found > 0 ? resolve(s, added, err) : begin(s, added, &added->versions[0], err);
+}
+
 int systems_new(struct event_base *base, const struct strvec *names,
 	const struct boot_options *options, systems_made_fn *made, void *data, struct systems **ret,
 	struct err *err)
@@ -180,13 +287,8 @@ int systems_new(struct event_base *base, const struct strvec *names,
 	int r = builder_new(base, options, on_built, s, &s->builder, err);
 	if (r == 0 && options->root != ROOT_RAM)
 		r = start_renewing(s, base, err);
-	for (size_t i = 0; i < names->len && r == 0; i++) {
-		struct served served = {.system = names->items[i]};
-		r = vec_push(&s->items, served, err);
-		s->named += r == 0;
-		if (r == 0)
-			r = resolve(s, &s->items.items[i], err);
-	}
+	for (size_t i = 0; i < names->len && r == 0; i++)
+		r = add_named(s, names->items[i], err);
 	if (r < 0)
 		systems_free(s);
 	else
@@ -261,34 +363,69 @@ static int make_place(struct systems *s, struct err *err)
 	return 0;
 }
 
-static int add_demanded(struct systems *s, const char *toplevel, struct err *err)
+static int add_demanded(struct systems *s, const struct demand *demand, struct err *err)
 {
 	if (make_place(s, err) < 0)
 		return -1;
-	struct served served = {.demanded = strdup(toplevel)};
-	served.versions[0].toplevel = strdup(toplevel);
+	struct served served = {.demanded = strdup(demand->system)};
 	served.system = served.demanded;
-	if (served.demanded == NULL || served.versions[0].toplevel == NULL)
-		err_oom(err);
-	else if (vec_push(&s->items, served, err) == 0)
+	int r = served.demanded == NULL ? err_oom(err) : 0;
+	if (r == 0 && demand->elsewhere) {
+		r = set_key(&served, demand, err);
+	} else if (r == 0) {
+		served.link = strdup(demand->system);
+		served.versions[0].toplevel = strdup(demand->system);
+		if (served.link == NULL || served.versions[0].toplevel == NULL)
+			r = err_oom(err);
+	}
+	if (r == 0 && vec_push(&s->items, served, err) == 0)
 		return 0;
 	served_done(&served);
 	return -1;
 }
 
-int systems_demand(struct systems *s, const char *toplevel, struct version **ret, struct err *err)
+static bool same_text(const char *a, const char *b)
 {
-	size_t len = strlen(path_basename(toplevel));
-	struct version *v = systems_find(s, path_basename(toplevel), len);
-	if (v == NULL && add_demanded(s, toplevel, err) < 0)
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Where it is served, and by which version. */
+static struct served *find_demand(
+	struct systems *s, const struct demand *demand, struct version **ret)
+{
+	const char *name = path_basename(demand->system);
+	VEC_FOREACH(served, &s->items) {
+		if (demand->elsewhere) {
+			*ret = &served->versions[0];
+			if (served->key != NULL && strcmp(served->system, demand->system) == 0 &&
+				same_text(served->specialisation, demand->specialisation))
+				return served;
+			continue;
+		}
+		for (size_t i = 0; i < VERSIONS_KEPT && served->versions[i].toplevel != NULL; i++) {
+			*ret = &served->versions[i];
+			if (strcmp(path_basename((*ret)->toplevel), name) == 0)
+				return served;
+		}
+	}
+	return NULL;
+}
+
+int systems_demand(
+	struct systems *s, const struct demand *demand, struct version **ret, struct err *err)
+{
+	struct version *v = NULL;
+	struct served *served = find_demand(s, demand, &v);
+	bool added = served == NULL;
+	if (added && add_demanded(s, demand, err) < 0)
 		return -1;
-	bool added = v == NULL;
-	if (added)
-		v = &s->items.items[s->items.len - 1].versions[0];
-	for (size_t i = s->named; i < s->items.len; i++)
-		if (v == &s->items.items[i].versions[0])
-			s->items.items[i].asked = ++s->asked;
-	if ((added || (v->boot == NULL && !err_clean(&v->failure))) && begin(s, v, err) < 0)
+	if (added) {
+		served = &s->items.items[s->items.len - 1];
+		v = &served->versions[0];
+	}
+	if (served->demanded != NULL)
+		served->asked = ++s->asked;
+	if (added ? begin(s, served, v, err) < 0 : try_again(s, served, v, err) < 0)
 		return -1;
 	*ret = v;
 	return 0;

@@ -93,7 +93,7 @@ static int begin(void *data, const size_t *items, size_t count, struct err *err)
 {
 	struct supply *s = data;
 	s->order = calloc(count + 1, sizeof(*s->order));
-	s->ahead = calloc(s->cached->closure.len + 1, sizeof(struct download *));
+	s->ahead = calloc(s->cached->paths.len + 1, sizeof(struct download *));
 	if (s->order == NULL || s->ahead == NULL)
 		return err_oom(err);
 	memcpy(s->order, items, count * sizeof(*items));
@@ -220,7 +220,7 @@ void caches_supply_done(struct pool_supply *supply)
 	struct supply *s = supply->data;
 	if (s == NULL)
 		return;
-	for (size_t i = 0; s->ahead != NULL && i < s->cached->closure.len; i++)
+	for (size_t i = 0; s->ahead != NULL && i < s->cached->paths.len; i++)
 		download_stop(s->ahead[i]);
 	pthread_mutex_destroy(&s->lock);
 	free(s->order);

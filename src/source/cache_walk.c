@@ -366,7 +366,7 @@ static int fill_item(const struct cached_closure *cached, const struct narinfo *
 	return 0;
 }
 
-static int build_closure(struct cached_closure *cached, struct err *err)
+int cached_closure_build(struct cached_closure *cached, struct err *err)
 {
 	struct closure *closure = &cached->closure;
 	size_t count = cached->paths.len;
@@ -425,7 +425,7 @@ int caches_closure(struct caches *caches, const char *name, struct progress *pro
 	AUTO_FREE char *path = strdup(w.cached->paths.items[0].info.path);
 	if (path == NULL)
 		return err_oom(err);
-	if (build_closure(w.cached, err) < 0)
+	if (cached_closure_build(w.cached, err) < 0)
 		return -1;
 	*ret = TAKE_PTR(w.cached);
 	*ret_path = TAKE_PTR(path);

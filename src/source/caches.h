@@ -7,6 +7,7 @@
  * order of their priorities; what one lacks, or fails to give, comes from the next.
  */
 
+#include "base/buf.h"
 #include "base/progress.h"
 #include "nix/path_info.h"
 #include "pool/supply.h"
@@ -42,8 +43,18 @@ int caches_closure(struct caches *caches, const char *name, struct progress *pro
 	struct cached_closure **ret, char **ret_path, struct err *err);
 struct cached_closure *cached_closure_free(struct cached_closure *cached); /* likewise */
 const struct closure *cached_closure_get(const struct cached_closure *cached);
-/* Hands the closure over, after which nothing else can be asked of `cached`. */
+/* Hands the closure over: afterwards `cached` is good for caches_supply() only. */
 void cached_closure_take(struct cached_closure *cached, struct closure *ret);
+
+/* All narinfos of the closure, that of `path` first, with an empty line between them. */
+int cached_closure_save(
+	const struct cached_closure *cached, const char *path, struct buf *out, struct err *err);
+/*
+ * What was saved, held to what is trusted now. Its NARs cannot be had of it: no cache is asked.
+ * ERR_CORRUPT, ERR_UNTRUSTED.
+ */
+int cached_closure_load(const struct trust *trust, const char *text, struct cached_closure **ret,
+	char **ret_path, struct err *err);
 
 /* Brings the NARs of a closure, a few ahead of being asked. Borrows it. */
 int caches_supply(struct caches *caches, const struct cached_closure *cached,

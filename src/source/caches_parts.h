@@ -58,4 +58,8 @@ struct cached_closure {
 	size_t *path_of;               /* item of the closure -> its place in `paths` */
 };
 
+/* Makes the closure of all paths, which may be in any order. ERR_CORRUPT when one that another
+ * refers to is missing, or for a circle. */
+int cached_closure_build(struct cached_closure *cached, struct err *err);
+
 #endif

@@ -22,11 +22,30 @@ static bool is_below(const char *path, const char *dir)
 	return strncmp(path, dir, len) == 0 && (path[len] == '/' || path[len] == '\0');
 }
 
+int store_bring(
+	const struct store_supply *supply, const char *path, enum bring what, struct err *err)
+{
+	return supply != NULL ? supply->bring(supply->data, path, what, err) : 0;
+}
+
+static char *find_real(
+	const struct store_view *view, const char *path, enum bring what, struct err *err)
+{
+	if (!is_below(path, view->dir))
+		return path_printf(err, "%s", path);
+	if (store_bring(view->supply, path, what, err) < 0)
+		return NULL;
+	return path_printf(err, "%s%s", view->real_dir, path + strlen(view->dir));
+}
+
 char *link_real(const struct store_view *view, const char *path, struct err *err)
 {
-	if (is_below(path, view->dir))
-		return path_printf(err, "%s%s", view->real_dir, path + strlen(view->dir));
-	return path_printf(err, "%s", path);
+	return find_real(view, path, BRING_NAMES, err);
+}
+
+char *link_file(const struct store_view *view, const char *path, struct err *err)
+{
+	return find_real(view, path, BRING_FILE, err);
 }
 
 struct walk {
@@ -172,4 +191,18 @@ int link_follow(const struct store_view *view, const char *name, char **ret, str
 		return -1;
 	*ret = path;
 	return 0;
+}
+
+int link_bring(const struct store_view *view, const char *name, struct err *err)
+{
+	AUTO_FREE char *path = NULL;
+	struct err absent = ERR_INIT;
+	if (view->supply == NULL)
+		return 0;
+	if (link_follow(view, name, &path, &absent) == 0)
+		return store_bring(view->supply, path, BRING_FILE, err);
+	if (absent.kind == ERR_NOT_FOUND)
+		return 0;
+	*err = absent;
+	return -1;
 }

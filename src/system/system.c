@@ -48,7 +48,7 @@ void system_done(struct system *system)
 int system_resolve_in(const char *name, const char *store_dir, const char *real_dir,
 	char **ret_path, struct err *err)
 {
-	const struct store_view view = {store_dir, real_dir};
+	const struct store_view view = {.dir = store_dir, .real_dir = real_dir};
 	AUTO_FREE char *path = NULL;
 	if (name[0] == '\0')
 		return err_raise(err, ERR_USAGE, "the name of the system is empty");
@@ -106,7 +106,7 @@ static int read_bootspec(
 	*ret_synthesized = !found;
 	if (!found)
 		return toplevel_synthesize(top, ret, err);
-	AUTO_FREE char *real = link_real(top->view, path, err);
+	AUTO_FREE char *real = link_file(top->view, path, err);
 	if (real == NULL || fd_read_file(AT_FDCWD, real, BOOTSPEC_MAX, &text, err) < 0)
 		return -1;
 	if (bootspec_parse((const char *)text.data, text.len, ret, err) < 0)
@@ -254,15 +254,21 @@ static int read_all(const struct toplevel *top, struct system *s, struct err *er
 	return read_rest(top, s, err);
 }
 
-int system_read(const char *path, const char *store_dir, const char *real_dir, struct system *ret,
-	struct err *err)
+int system_read_by(
+	const char *path, const struct store_view *view, struct system *ret, struct err *err)
 {
-	const struct store_view view = {store_dir, real_dir};
-	const struct toplevel top = {&view, path};
+	const struct toplevel top = {view, path};
 	AUTO_SYSTEM system = {0};
 	if (read_all(&top, &system, err) < 0)
 		return -1;
 	*ret = system;
 	system = (struct system){0};
 	return 0;
+}
+
+int system_read(const char *path, const char *store_dir, const char *real_dir, struct system *ret,
+	struct err *err)
+{
+	const struct store_view view = {.dir = store_dir, .real_dir = real_dir};
+	return system_read_by(path, &view, ret, err);
 }

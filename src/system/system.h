@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "plan/plan.h"
+#include "system/link.h"
 
 #include <stdbool.h>
 
@@ -60,5 +61,8 @@ int system_resolve_in(const char *name, const char *store_dir, const char *real_
  */
 int system_read(const char *path, const char *store_dir, const char *real_dir, struct system *ret,
 	struct err *err);
+/* As system_read(), for a store whose files are brought as they are looked at. */
+int system_read_by(
+	const char *path, const struct store_view *view, struct system *ret, struct err *err);
 
 #endif

@@ -44,7 +44,7 @@ int toplevel_text(const struct toplevel *top, const char *name, char **ret, stru
 	int found = toplevel_link(top, name, &path, err);
 	if (found <= 0)
 		return found;
-	AUTO_FREE char *real = link_real(top->view, path, err);
+	AUTO_FREE char *real = link_file(top->view, path, err);
 	if (real == NULL || fd_read_line_file(AT_FDCWD, real, ret, err) < 0)
 		return -1;
 	return 1;
@@ -74,7 +74,7 @@ static int read_magic(const struct toplevel *top, uint8_t magic[4], struct err *
 			"name a toplevel, like /run/current-system or what nixos-rebuild build "
 			"leaves in ./result");
 	}
-	AUTO_FREE char *real = link_real(top->view, init, err);
+	AUTO_FREE char *real = link_file(top->view, init, err);
 	AUTO_FD int fd = -1;
 	if (real == NULL || fd_open(AT_FDCWD, real, O_RDONLY, &fd, err) < 0)
 		return -1;
@@ -89,7 +89,7 @@ static bool is_executable(const struct toplevel *top, const char *name)
 	struct stat st;
 	if (toplevel_link(top, name, &path, &ignored) != 1)
 		return false;
-	AUTO_FREE char *real = link_real(top->view, path, &ignored);
+	AUTO_FREE char *real = link_file(top->view, path, &ignored);
 	return real != NULL && stat(real, &st) == 0 && S_ISREG(st.st_mode) &&
 		(st.st_mode & S_IXUSR) != 0;
 }

@@ -74,7 +74,8 @@ check_fails 2 "snowboot: '$tmp' is not in the store '/nix/store'
 hint: name a store path of a system package or a symlink to one, like /run/current-system" "$snowboot" show "$tmp"
 check_fails 1 "snowboot: '$tmp/profiles/system-6-link' leads to '/nix/store/00000000000000000000000000000000-gone', which does not exist" \
 	"$snowboot" show "$tmp/profiles/system-6-link"
-check_fails 1 "snowboot: no Nix store under '$tmp/empty/nix': cannot open '$tmp/empty/nix/var/nix/db/schema': No such file or directory
-hint: name the root of another store with --store" "$snowboot" show --store "$tmp/empty" "$system"
+check_fails 1 "snowboot: there is no store path '$(basename "$system")' in '$tmp/empty/nix/store'
+hint: --cache URL, or substituters in nix.conf, name where else to look" \
+	"$snowboot" show --pool "$tmp/pool" --store "$tmp/empty" "$system"
 check_fails 2 "snowboot: 'snowboot show' needs SYSTEM
 hint: see 'snowboot show --help'" "$snowboot" show

@@ -179,14 +179,14 @@ static void once_for_nobody(void **state)
 		"by");
 }
 
-static int collect(const char *entry, const char *toplevel, const struct err *failure, void *data,
-	struct err *err)
+static int collect(const struct assignment *a, void *data, struct err *err)
 {
 	struct strvec *lines = data;
-	AUTO_FREE char *line = path_printf(err, "%s %s", entry,
-		toplevel != NULL                   ? toplevel
-			: failure->hint[0] != '\0' ? "hint"
-						   : "-");
+	AUTO_FREE char *line = path_printf(err, "%s %s", a->entry,
+		a->toplevel != NULL                  ? a->toplevel
+			: a->elsewhere               ? a->rule.system
+			: a->failure.hint[0] != '\0' ? "hint"
+						     : "-");
 	return line == NULL ? -1 : strvec_push(lines, line, err);
 }
 
@@ -208,6 +208,53 @@ static void all_entries(void **state)
 	assert_string_equal(lines.items[3], "serial-7 -");
 }
 
+/* "URL…" lies elsewhere, "kiosk" is a profile's name; all else is a path. */
+static int find_link(void *data, const char *system, char **ret_path, struct err *err)
+{
+	(void)err;
+	if (strncmp(system, "https://", 8) == 0)
+		return 0;
+	*ret_path = strdup(strcmp(system, "kiosk") == 0 ? data : system);
+	return 1;
+}
+
+static void systems_elsewhere(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_ASSIGNMENT a = {0}, again = {0}, named = {0}, beside = {0};
+	static const char text[] = "{\"system\": \"https://c/x\", \"specialisation\": \"rescue\"}";
+	struct rules rules = make("ln -s " TWO " two; echo '{\"system\": \"kiosk\"}' >serial-s7;"
+				  "echo '{\"system\": \"two\"}' >serial-s8");
+	rules.find_link = find_link;
+	rules.data = (void *)ONE;
+	rules.fallback = "https://c/y";
+	test_write(rules.dir, MAC ".json", text, strlen(text));
+	assert_ok(assignment_decide(&rules, &machine, &a, &err));
+	assert_true(a.found && a.elsewhere && err_clean(&a.failure));
+	assert_string_equal(a.rule.system, "https://c/x");
+	assert_string_equal(a.rule.specialisation, "rescue");
+	assert_null(a.toplevel);
+	assert_ok(assignment_fetched(&a, STORE "-special", &err));
+	assert_string_equal(a.toplevel, STORE "-special");
+
+	const struct identity other = {.text = {[IDENTITY_MAC] = "aa:bb:cc:dd:ee:02"}};
+	assert_ok(assignment_decide(&rules, &other, &again, &err));
+	assert_true(again.found && again.elsewhere);
+	assert_string_equal(again.rule.system, "https://c/y");
+
+	const struct identity by_name = {.text = {[IDENTITY_SERIAL] = "S7"}};
+	assert_ok(assignment_decide(&rules, &by_name, &named, &err));
+	assert_true(err_clean(&named.failure));
+	assert_false(named.elsewhere);
+	assert_string_equal(named.toplevel, ONE);
+
+	const struct identity by_path = {.text = {[IDENTITY_SERIAL] = "S8"}};
+	assert_ok(assignment_decide(&rules, &by_path, &beside, &err));
+	assert_true(err_clean(&beside.failure));
+	assert_string_equal(beside.toplevel, TWO);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +265,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(once_until_it_came_up),
 		cmocka_unit_test(once_for_nobody),
 		cmocka_unit_test(all_entries),
+		cmocka_unit_test(systems_elsewhere),
 	};
 	return TEST_MAIN(tests);
 }

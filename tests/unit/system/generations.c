@@ -26,7 +26,7 @@ static int list(const char *root, const char *name, struct generations *ret, str
 {
 	AUTO_FREE char *real = path_printf(err, "%s/nix/store", root);
 	AUTO_FREE char *path = path_printf(err, "%s/%s", root, name);
-	const struct store_view view = {"/nix/store", real};
+	const struct store_view view = {.dir = "/nix/store", .real_dir = real};
 	return generations_list(&view, path, ret, err);
 }
 
