@@ -120,6 +120,7 @@ void lab_done(struct lab *lab)
 	/* In order, so that its own children go too. */
 	if (lab->server != NULL && lab_stop_server(lab, &err) < 0)
 		child_free(lab->server);
+	child_free(lab->web);
 	fd_close_ptr(&lab->tap_fd);
 	fd_close_ptr(&lab->turn_fd);
 	free(lab->dir);
@@ -149,7 +150,13 @@ int lab_serve_words(struct lab *lab, const struct strvec *words, struct err *err
 	const char *program = getenv("SNOWBOOT");
 	const char *const fixed[] = {program != NULL ? program : "build/src/cli/snowboot", "serve",
 		"--dhcp", "full", "--interface", LAB_BRIDGE};
+	/* The shell becomes the server, so that signals reach it. */
+	static const char *const hidden[] = {
+		"unshare", "-m", "sh", "-c", "mount -t tmpfs none /nix && exec \"$@\"", "sh"};
 	AUTO_STRVEC argv = {0};
+	for (size_t i = 0; i < ARRAY_LEN(hidden) && lab->hides_store; i++)
+		if (strvec_push(&argv, hidden[i], err) < 0)
+			return -1;
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		if (strvec_push(&argv, fixed[i], err) < 0)
 			return -1;

@@ -16,6 +16,7 @@
 #include "base/vec.h"
 #include "vm/vm.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LAB_BRIDGE "br0"
@@ -25,8 +26,9 @@ struct lab {
 	char *dir;        /* where logs go */
 	char *transcript; /* of the console */
 	int tap_fd;
-	int turn_fd; /* the lock by which machines take turns */
-	struct child *server;
+	int turn_fd;                /* the lock by which machines take turns */
+	struct child *server, *web; /* the latter by cached_make() */
+	bool hides_store;           /* from the server */
 	struct vm *vm;
 	uint64_t step_begun;
 };

@@ -2,7 +2,8 @@
 /*
  * Diskless machines whose system stays on the network, by real PXE: netroot CASE.
  *
- *	nixos-init  the node is killed while the guest is busy
+ *	nixos-init  the node is killed while the guest is busy; the server has the system from a web
+ *	            server that is a binary cache, and no store
  *	systemd     the origin goes away during the boot and comes back; then kexec
  *	scripted    a disk keeps chunks: what a reboot fetches, then what a second generation does
  *	swarm       three machines; the origin is cut off once the first has everything
@@ -10,6 +11,7 @@
  * Each comes to `running`. In the first and in the third machine of the last, Nix reads and
  * verifies the whole store.
  */
+#include "cached.h"
 #include "netroot_guest.h"
 
 #include "base/path.h"
@@ -44,6 +46,16 @@ static int read_all(struct lab *lab, struct lab_client *client, const char *syst
 	return netroot_clean_log(c, err);
 }
 
+static int serve_cached(struct lab *lab, const char *system, struct err *err)
+{
+	AUTO_FREE char *state = path_printf(err, "%s/state", lab->dir);
+	AUTO_STRVEC words = {0};
+	if (state == NULL || cached_make(lab, system, CACHED_HTTP, &words, err) < 0 ||
+		strvec_push(&words, "--state", err) < 0 || strvec_push(&words, state, err) < 0)
+		return -1;
+	return lab_serve_words(lab, &words, err);
+}
+
 /* A machine whose node is killed under it. */
 static int nixos_init(struct lab *lab, struct err *err)
 {
@@ -51,7 +63,7 @@ static int nixos_init(struct lab *lab, struct err *err)
 	AUTO_LAB_CLIENT client = LAB_CLIENT_INIT;
 	const struct machine m = netroot_machine("52:54:00:5b:01:01");
 	long long stall_ms;
-	if (netroot_forget_profiles(lab, err) < 0 || netroot_serve(lab, system, NULL, err) < 0)
+	if (netroot_forget_profiles(lab, err) < 0 || serve_cached(lab, system, err) < 0)
 		return -1;
 	lab_step(lab, "the server serves");
 	if (netroot_boot(lab, "nixos-init", &m, &client, err) < 0 ||

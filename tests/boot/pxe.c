@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A machine without a disk boots a fixture over PXE into RAM, to the login prompt, and is looked
- * at from inside: pxe CASE. The four cases differ in firmware, in who fetches iPXE, and in the kind
- * of the system. Each machine has the memory that the server names as the least.
+ * at from inside: pxe CASE. The four cases differ in firmware, in who fetches iPXE, in the kind of
+ * the system, and in where the server has it from. Each machine has the memory that the server
+ * names as the least.
  */
+#include "cached.h"
 #include "guest.h"
 #include "lab.h"
 
@@ -28,13 +30,14 @@ struct pxe_case {
 	/* On top of what the server names: UEFI, iPXE's copy of the initrd beside the EFI stub's.
 	 */
 	unsigned more_mib;
+	bool cached; /* the server has no store, but a binary cache */
 };
 
 static const struct pxe_case cases[] = {
-	{"scripted-bios", "scripted", FIRMWARE_BIOS, "e1000", NIC_ROM_IPXE, NULL, 0},
-	{"systemd-bios", "systemd", FIRMWARE_BIOS, NULL, NIC_ROM_IPXE, NULL, 0},
-	{"nixos-init-bios", "nixos-init", FIRMWARE_BIOS, "e1000e", NIC_ROM_IPXE, NULL, 0},
-	{"systemd-ovmf", "systemd", FIRMWARE_UEFI, NULL, NIC_ROM_NONE, "snponly.efi", 384},
+	{"scripted-bios", "scripted", FIRMWARE_BIOS, "e1000", NIC_ROM_IPXE, NULL, 0, false},
+	{"systemd-bios", "systemd", FIRMWARE_BIOS, NULL, NIC_ROM_IPXE, NULL, 0, false},
+	{"nixos-init-bios", "nixos-init", FIRMWARE_BIOS, "e1000e", NIC_ROM_IPXE, NULL, 0, false},
+	{"systemd-ovmf", "systemd", FIRMWARE_UEFI, NULL, NIC_ROM_NONE, "snponly.efi", 384, true},
 };
 
 /* What the server saw of the machine: its steps, and the chain-loaded iPXE if there must be one. */
@@ -54,6 +57,17 @@ static int check_server(struct lab *lab, const struct pxe_case *test, struct err
 	return 0;
 }
 
+static int serve(struct lab *lab, const struct pxe_case *test, const char *system, struct err *err)
+{
+	AUTO_STRVEC words = {0};
+	if (!test->cached)
+		return lab_serve(lab, system, err);
+	if (cached_make(lab, system, CACHED_FILE, &words, err) < 0 ||
+		strvec_push(&words, "--root", err) < 0 || strvec_push(&words, "ram", err) < 0)
+		return -1;
+	return lab_serve_words(lab, &words, err);
+}
+
 static int boot(struct lab *lab, const struct pxe_case *test, const char *system, struct err *err)
 {
 	struct machine m = {.firmware = test->firmware,
@@ -62,7 +76,7 @@ static int boot(struct lab *lab, const struct pxe_case *test, const char *system
 			.rom = test->rom,
 			.boot = true}}};
 	unsigned memory_mib;
-	if (lab_serve(lab, system, err) < 0 || lab_memory_needed(lab, &memory_mib, err) < 0)
+	if (serve(lab, test, system, err) < 0 || lab_memory_needed(lab, &memory_mib, err) < 0)
 		return -1;
 	m.memory_mib = memory_mib + test->more_mib;
 	lab_step(lab, "the server serves, the machine gets %u MiB", (unsigned)m.memory_mib);
