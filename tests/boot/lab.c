@@ -20,8 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Filling a cold pool with a fixture takes about a minute on two slow cores. */
-#define SERVE_TIMEOUT_MS 300000
+/* Filling a cold pool with a fixture, and an initramfs, take about two minutes on two slow cores.
+ */
+#define SERVE_TIMEOUT_MS 600000
 #define COMMAND_TIMEOUT_MS 120000
 
 int lab_run(const char *command, char **ret_output, struct err *err)
