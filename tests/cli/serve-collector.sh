@@ -20,7 +20,7 @@ nix-store --dump-db "${paths[@]}" >"$tmp/registration"
 mount --bind "$tmp/nix" /nix
 nix-store --load-db <"$tmp/registration"
 
-serve_arguments=(--listen 127.0.0.1:0 --state "$tmp/state" --pool "$tmp/pool" --level 1)
+serve_arguments=(--listen 127.0.0.1:0 --state "$tmp/state" --pool "$tmp/pool" --level 1 --modules minimal)
 ln -s "$system" "$tmp/profile"
 ln -s "$second" /nix/var/nix/gcroots/second
 # collect: what nobody holds goes, and something that nobody holds is there.
