@@ -89,14 +89,19 @@ static int check_status(struct err *err)
 static int check_guest(struct lab_client *client, const char *system, struct err *err)
 {
 	AUTO_FREE char *command = path_printf(err,
-		"test \"$(readlink -f /run/current-system)\" = %s && grep -qw " WORD
-		" /proc/cmdline && grep -qw BOOTIF=01-" DASHES " /proc/cmdline && "
-		"test -d /sys/firmware/efi && findmnt -no SOURCE /nix/store | grep nbd",
+		"[ \"$(readlink -f /run/current-system)\" = %s ] || echo system; "
+		"grep -qw " WORD " /proc/cmdline || echo parameter; "
+		"grep -qw BOOTIF=01-" DASHES " /proc/cmdline || echo card; "
+		"[ -d /sys/firmware/efi ] || echo firmware; "
+		"grep -q ^/dev/nbd /proc/mounts || echo root",
 		system);
 	AUTO_FREE char *output = NULL;
-	return command == NULL
-		? -1
-		: shell_must(vm_console(client->vm), command, SHORT_MS, &output, err);
+	if (command == NULL ||
+		shell_must(vm_console(client->vm), command, SHORT_MS, &output, err) < 0)
+		return -1;
+	return output[strspn(output, " \r\n")] == '\0'
+		? 0
+		: err_raise(err, ERR_IO, "not what it should be: %s", output);
 }
 
 /* From power-on to the kernel; once more where the emulated kernel died before it started init. */
