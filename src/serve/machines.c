@@ -264,17 +264,21 @@ static void put_address(const struct node_address *address, char out[INET6_ADDRS
 }
 
 /* The machine whose boot loader used that card. */
-static struct machine *by_card(struct machines *machines, const uint8_t mac[6])
+/* "" for an unknown one. */
+static void put_card(const uint8_t mac[6], char text[18])
 {
 	static const uint8_t unknown[6];
-	char text[18];
-	if (memcmp(mac, unknown, sizeof(unknown)) == 0)
-		return NULL;
-	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2],
-		mac[3], mac[4], mac[5]);
+	text[0] = '\0';
+	if (memcmp(mac, unknown, sizeof(unknown)) != 0)
+		snprintf(text, 18, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+			mac[4], mac[5]);
+}
+
+static struct machine *by_card(struct machines *machines, const char *card)
+{
 	struct machine *m;
 	TAILQ_FOREACH(m, &machines->list, entry)
-		if (same(m->mac, text))
+		if (same(m->mac, card))
 			return m;
 	return NULL;
 }
@@ -283,8 +287,9 @@ struct machine *machines_join(
 	struct machines *machines, const struct machine_join *join, uint64_t now_us)
 {
 	const struct member *member = &join->member;
-	char address[INET6_ADDRSTRLEN];
+	char address[INET6_ADDRSTRLEN], card[18];
 	put_address(&member->address, address);
+	put_card(join->mac, card);
 	struct machine *m, *found = NULL, *by_address = NULL;
 	TAILQ_FOREACH(m, &machines->list, entry) {
 		if (m->has_id && node_id_equal(&m->member.id, &member->id))
@@ -293,7 +298,7 @@ struct machine *machines_join(
 			by_address = m;
 	}
 	const char *name = join->system[0] != '\0' ? path_basename(join->system) : "";
-	struct machine *booted = by_card(machines, join->mac);
+	struct machine *booted = by_card(machines, card);
 	/* The DHCP of the node's own address came before it, and looked like another machine. */
 	if (booted != NULL && by_address != NULL && by_address != booted &&
 		by_address->step_count == 0)
@@ -314,6 +319,8 @@ struct machine *machines_join(
 	found->serial = join->serial;
 	if (found->address[0] == '\0')
 		snprintf(found->address, sizeof(found->address), "%s", address);
+	if (card[0] != '\0') /* whose boot was not seen here: by it others speak of the machine */
+		memcpy(found->mac, card, sizeof(card));
 	if (name[0] != '\0')
 		machine_set_system(found, name);
 	/* What lies between the initrd's last byte and the node's first word. */

@@ -223,6 +223,15 @@ static void a_node_by_its_card(void **state)
 		.system = "/nix/store/abc-system",
 		.serial = 1};
 	assert_ptr_equal(machines_join(&machines, &second, 108 * S), other);
+	/* One that booted before the server started: its system speaks by its card later. */
+	const struct machine_join third = {.member = member_at(97, 3),
+		.mac = {0x52, 0x54, 0, 0, 0, 3},
+		.system = "/nix/store/abc-system",
+		.serial = 1};
+	m = machines_join(&machines, &third, 109 * S);
+	assert_ptr_equal(machines_find(&machines, "52:54:00:00:00:03", 17), m);
+	assert_ptr_equal(machines_get(&machines, "52:54:00:00:00:03", "10.0.0.10", 110 * S), m);
+	assert_string_equal(m->system, "abc-system");
 	machines_done(&machines);
 }
 
