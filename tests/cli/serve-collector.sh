@@ -94,6 +94,7 @@ stop "$server"
 mkdir "$tmp/machines"
 ln -s "$second" "$tmp/machines/default"
 serve_arguments+=(--root ram --machines "$tmp/machines")
+missing=$(readlink -f "$second/kernel")
 start ram
 get "$url/boot/default/netboot.ipxe?mac=" | grep -q "^kernel /boot/$second_name/bzImage " || fail "no script"
 get "$url/boot/$second_name/bzImage" | cmp - "$missing"
