@@ -255,6 +255,7 @@ packed[12:12 + size] = header + struct.pack("<I", zlib.crc32(header))
 open(sys.argv[2], "wb").write(packed)
 PYTHON
 count=$((count + 1))
+unset MALLOC_PERTURB_ # meson's: it would write on all that is only reserved
 check_ok /usr/bin/time -q -f %M -o "$tmp/peak" "$snowboot" pool add -q --pool "$tmp/pool$count" --no-check-sigs "file://$tmp/bad/$hash"
 [ "$(cat "$tmp/peak")" -lt 262144 ] || fail "that took $(cat "$tmp/peak") KiB of memory"
 check_ok "$snowboot" pool verify --pool "$tmp/pool$count"
