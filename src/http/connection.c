@@ -223,23 +223,39 @@ void http_exchange_reply(struct http_exchange *x, int status, struct http_body *
 	begin_writing(c);
 }
 
-void http_exchange_reply_text(struct http_exchange *x, int status, const char *fmt, ...)
+static void reply_line(
+	struct http_exchange *x, int status, unsigned seconds, const char *fmt, va_list ap)
 {
 	struct err err = ERR_INIT;
 	char text[1200];
-	va_list ap;
-	va_start(ap, fmt);
 	int len = vsnprintf(text, sizeof(text) - 1, fmt, ap);
-	va_end(ap);
 	if (len > (int)sizeof(text) - 2)
 		len = (int)sizeof(text) - 2;
 	text[len] = '\n';
 	struct http_body *body =
 		http_body_copy(text, (size_t)len + 1, "text/plain; charset=utf-8", &err);
-	if (body != NULL)
-		http_exchange_reply(x, status, body);
-	else
+	if (body == NULL) {
 		give_up(x->connection);
+		return;
+	}
+	body->retry_after = seconds;
+	http_exchange_reply(x, status, body);
+}
+
+void http_exchange_reply_text(struct http_exchange *x, int status, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	reply_line(x, status, 0, fmt, ap);
+	va_end(ap);
+}
+
+void http_exchange_reply_later(struct http_exchange *x, unsigned seconds, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	reply_line(x, 503, seconds, fmt, ap);
+	va_end(ap);
 }
 
 bool http_exchange_wants(const struct http_exchange *x, const char *protocol)

@@ -103,6 +103,9 @@ void http_exchange_reply(struct http_exchange *exchange, int status, struct http
 /* Answers with a line of text. */
 void http_exchange_reply_text(struct http_exchange *exchange, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same with 503, and when to come again (Retry-After, RFC 9110, section 10.2.3). */
+void http_exchange_reply_later(struct http_exchange *exchange, unsigned seconds, const char *fmt,
+	...) __attribute__((format(printf, 3, 4)));
 
 /* True when the client asks to go on in `protocol` instead of HTTP. */
 bool http_exchange_wants(const struct http_exchange *exchange, const char *protocol);

@@ -90,17 +90,10 @@ void dispatch_answer(struct http_exchange *x, int status, const char *text, unsi
 		origin_reply_fresh(x, &script, "text/plain; charset=utf-8");
 		return;
 	}
-	err_reset(&err);
-	AUTO_FREE char *line = path_printf(&err, "%s\n", text);
-	struct http_body *body = line == NULL
-		? NULL
-		: http_body_copy(line, strlen(line), "text/plain; charset=utf-8", &err);
-	if (body == NULL) {
-		http_exchange_reply_text(x, 500, "out of memory");
-		return;
-	}
-	body->retry_after = seconds;
-	http_exchange_reply(x, status, body);
+	if (status == 503)
+		http_exchange_reply_later(x, seconds, "%s", text);
+	else
+		http_exchange_reply_text(x, status, "%s", text);
 }
 
 static void answer_failure(struct http_exchange *x, const struct err *failure, const char *log)

@@ -27,17 +27,7 @@ static uint64_t after(const struct http_request *request)
 /* Somebody else's place may be free later. */
 static void refuse(struct http_exchange *x, const struct err *why)
 {
-	struct err err = ERR_INIT;
-	AUTO_FREE char *line = path_printf(&err, "%s\n", why->msg);
-	struct http_body *body = line == NULL
-		? NULL
-		: http_body_copy(line, strlen(line), "text/plain; charset=utf-8", &err);
-	if (body == NULL) {
-		http_exchange_reply_text(x, 500, "out of memory");
-		return;
-	}
-	body->retry_after = WAIT_US / 1000000;
-	http_exchange_reply(x, 503, body);
+	http_exchange_reply_later(x, WAIT_US / 1000000, "%s", why->msg);
 }
 
 static void on_handed_over(int take_fd, const void *early, size_t early_len, void *data)

@@ -36,16 +36,8 @@ NoNewPrivs: 1
 Uid: 65534 65534 65534 65534"
 
 ### Ports that are root's alone, DHCP and its child, in namespaces of our own.
-ns=su$$
-ip netns add "${ns}s"
-run_at_exit "ip netns del ${ns}s"
-ip netns add "${ns}c"
-run_at_exit "ip netns del ${ns}c"
-ip -n "${ns}s" link add v0 type veth peer name v1 netns "${ns}c"
-ip -n "${ns}s" addr add 10.55.0.1/24 dev v0
-ip -n "${ns}s" link set v0 up
+two_hosts
 ip -n "${ns}c" addr add 10.55.0.9/24 dev v1
-ip -n "${ns}c" link set v1 up
 launch dhcp ip netns exec "${ns}s" "$snowboot" serve "${serve_arguments[@]}" --dhcp full --listen 10.55.0.1:80 "$system"
 wait_line "$tmp/dhcp.err" "^DHCP on 'v0'"
 check_equal "privileges" "$(privileges "$server")" "$none"

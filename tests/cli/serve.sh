@@ -140,15 +140,7 @@ python3 -c 'import json, sys; s = [json.loads(l) for l in open(sys.argv[1])][0];
 
 ### DHCP and TFTP, in namespaces of our own.
 [ "$(id -u)" = 0 ] || skip "network namespaces need root"
-ns=sb$$
-ip netns add "${ns}s"
-run_at_exit "ip netns del ${ns}s"
-ip netns add "${ns}c"
-run_at_exit "ip netns del ${ns}c"
-ip -n "${ns}s" link add v0 type veth peer name v1 netns "${ns}c"
-ip -n "${ns}s" addr add 10.55.0.1/24 dev v0
-ip -n "${ns}s" link set v0 up
-ip -n "${ns}c" link set v1 up
+two_hosts
 in_server=(ip netns exec "${ns}s")
 in_client=(ip netns exec "${ns}c")
 ask() { "${in_client[@]}" python3 "$here/pxe_client.py" v1 "$@" >"$tmp/stdout"; }

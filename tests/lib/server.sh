@@ -85,3 +85,16 @@ check_image() {
 	cmp -n "$(stat -c %s "$want")" "$tmp/node/image" "$want" || fail "the image from $1 differs"
 	rm "$tmp/node/image"
 }
+
+# two_hosts: network namespaces ${ns}s, a server at 10.55.0.1, and ${ns}c, joined by v0 and v1; gone at the end.
+two_hosts() {
+	ns=sb$$
+	ip netns add "${ns}s"
+	run_at_exit "ip netns del ${ns}s"
+	ip netns add "${ns}c"
+	run_at_exit "ip netns del ${ns}c"
+	ip -n "${ns}s" link add v0 type veth peer name v1 netns "${ns}c"
+	ip -n "${ns}s" addr add 10.55.0.1/24 dev v0
+	ip -n "${ns}s" link set v0 up
+	ip -n "${ns}c" link set v1 up
+}

@@ -58,16 +58,21 @@ static void paths(void **state)
 	assert_null(extlinux_path_name("pxelinux.cfg/default/x"));
 }
 
+static void expect(const struct extlinux *config, const char *text)
+{
+	struct err err = ERR_INIT;
+	AUTO_BUF out = {0};
+	assert_ok(extlinux_put(config, &out, &err));
+	assert_string_equal(buf_str(&out, &err), text);
+}
+
 static void in_ram(void **state)
 {
 	(void)state;
-	struct err err = ERR_INIT;
-	AUTO_BUF out = {0};
 	const struct extlinux config = {.name = "N",
 		.dir = "/boot/N/",
 		.cmdline = "console=ttyAMA0 init=/nix/store/N/init"};
-	assert_ok(extlinux_put(&config, &out, &err));
-	assert_string_equal(buf_str(&out, &err),
+	expect(&config,
 		"DEFAULT snowboot\nPROMPT 0\nLABEL snowboot\n\tMENU LABEL N\n\tLINUX "
 		"/boot/N/bzImage\n\tINITRD /boot/N/initrd\n\tAPPEND console=ttyAMA0 "
 		"init=/nix/store/N/init\n");
@@ -76,15 +81,12 @@ static void in_ram(void **state)
 static void over_the_network(void **state)
 {
 	(void)state;
-	struct err err = ERR_INIT;
-	AUTO_BUF out = {0};
 	const struct extlinux config = {.name = "N",
 		.dir = "/boot/N/",
 		.cmdline = "quiet",
 		.origin = "http://10.0.0.1:8080",
 		.device_trees = true};
-	assert_ok(extlinux_put(&config, &out, &err));
-	assert_string_equal(buf_str(&out, &err),
+	expect(&config,
 		"DEFAULT snowboot\nPROMPT 0\nLABEL snowboot\n\tMENU LABEL N\n\tLINUX "
 		"/boot/N/bzImage\n\tINITRD /boot/N/initrd\n\tFDTDIR /boot/N/dtbs\n\tAPPEND quiet "
 		"snowboot.origin=http://10.0.0.1:8080\n\tIPAPPEND 2\n");
@@ -94,15 +96,12 @@ static void over_the_network(void **state)
 static void device_tree(void **state)
 {
 	(void)state;
-	struct err err = ERR_INIT;
-	AUTO_BUF out = {0};
 	const struct extlinux config = {.name = "N",
 		.dir = "/boot/N/",
 		.cmdline = "quiet",
 		.device_trees = true,
 		.device_tree = "arm/b.dtb"};
-	assert_ok(extlinux_put(&config, &out, &err));
-	assert_string_equal(buf_str(&out, &err),
+	expect(&config,
 		"DEFAULT snowboot\nPROMPT 0\nLABEL snowboot\n\tMENU LABEL N\n\tLINUX "
 		"/boot/N/bzImage\n\tINITRD /boot/N/initrd\n\tFDT /boot/N/dtbs/arm/b.dtb\n\tAPPEND "
 		"quiet\n");
