@@ -314,7 +314,10 @@ const char *http_exchange_peer(const struct http_exchange *x)
 
 void http_exchange_progress(const struct http_exchange *x, uint64_t *ret_sent, uint64_t *ret_len)
 {
-	*ret_sent = x->body_sent;
+	int unacked = 0;
+	if (ioctl(x->connection->fd, SIOCOUTQ, &unacked) < 0)
+		unacked = 0;
+	*ret_sent = x->body_sent > (uint64_t)unacked ? x->body_sent - (uint64_t)unacked : 0;
 	*ret_len = x->body_len;
 }
 

@@ -91,7 +91,7 @@ const struct http_request *http_exchange_request(const struct http_exchange *exc
 /* The client's numeric address, without port; "" on a unix socket. Lives as long as the exchange.
  */
 const char *http_exchange_peer(const struct http_exchange *exchange);
-/* Bytes of body that the kernel took so far, and that are to be sent in all. */
+/* Bytes of body that the client acknowledged so far, and that are to be sent in all. */
 void http_exchange_progress(
 	const struct http_exchange *exchange, uint64_t *ret_sent, uint64_t *ret_len);
 /* A pointer of the handler's own. */

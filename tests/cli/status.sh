@@ -110,7 +110,21 @@ kill "$stream"
 # A transfer that takes a while tells how far it is.
 curl -fsS "$url/boot/default/initrd" >"$tmp/initrd"
 size=$(stat -c %s "$tmp/initrd")
-curl -fsS --limit-rate "$((size / 8))" --max-time 250 "$url/boot/default/initrd" >/dev/null
+# With a small buffer: loopback would take all of it at once, however slowly it is read.
+python3 - "$url" "$size" <<'END'
+import socket, sys, time
+size, address = int(sys.argv[2]), sys.argv[1].removeprefix("http://").split(":")
+client = socket.socket()
+client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+client.settimeout(60)
+client.connect((address[0], int(address[1])))
+client.sendall(f"GET /boot/default/initrd HTTP/1.1\r\nHost: {address[0]}\r\nConnection: close\r\n\r\n".encode())
+got, begun = 0, time.monotonic()
+while piece := client.recv(32768):
+    got += len(piece)
+    time.sleep(max(0, begun + 8 * got / size - time.monotonic()))
+assert got > size, got
+END
 curl -fsS "$url/v1/events?after=6" >"$tmp/events"
 python3 - "$tmp/events" "$size" <<'END'
 import json, sys
