@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Killed at random moments (pool-kills.sh [ROUNDS [SEED]], of each kind): while the pool is filled from the store, from a binary cache,
+# Killed at random moments (pool-kills.sh [ROUNDS [SEED]]: 5 of each of the four kinds, so 20): while the pool is filled from the store, from a binary cache,
 # while a cache is written and while systems are served. Nothing is damaged, and the next run completes. The seed is printed;
 # with the same one the moments are the same, as far as the machine's load lets them.
 . "$(dirname "$0")/../lib/cli.sh"
 . "$(dirname "$0")/../lib/server.sh"
 
 for program in nix-store python3 curl; do command -v "$program" >/dev/null || skip "needs $program"; done
-rounds=${1:-20}
+rounds=${1:-5}
 seed=${2:-$((RANDOM * 32768 + RANDOM))}
 echo "seed $seed"
 RANDOM=$seed
