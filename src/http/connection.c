@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -83,6 +82,13 @@ void http_connection_cut(struct http_connection *c, const char *failure)
 		end_exchange(c, failure);
 	http_server_forget(c->server, c);
 	destroy(c);
+}
+
+void http_connection_reset(struct http_connection *c, const char *failure)
+{
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+		sizeof(struct linger));
+	http_connection_cut(c, failure);
 }
 
 /* Nothing that was not read yet lies in the kernel. */
@@ -204,6 +210,7 @@ static void begin_writing(struct http_connection *c)
 {
 	c->state = HTTP_STATE_WRITING;
 	event_del(c->readable);
+	http_progress_begin(c);
 	http_connection_begin_turns(c);
 	set_deadline(c, limits(c)->stall_ms);
 }
@@ -312,15 +319,6 @@ const char *http_exchange_peer(const struct http_exchange *x)
 	return x->connection->peer;
 }
 
-void http_exchange_progress(const struct http_exchange *x, uint64_t *ret_sent, uint64_t *ret_len)
-{
-	int unacked = 0;
-	if (ioctl(x->connection->fd, SIOCOUTQ, &unacked) < 0)
-		unacked = 0;
-	*ret_sent = x->body_sent > (uint64_t)unacked ? x->body_sent - (uint64_t)unacked : 0;
-	*ret_len = x->body_len;
-}
-
 void http_exchange_set_tag(struct http_exchange *x, void *tag)
 {
 	x->tag = tag;
@@ -402,19 +400,6 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 		process(c);
 }
 
-/* True when the client acknowledged enough since the last look, or had to wait for us. */
-static bool progresses(struct http_connection *c)
-{
-	int unacked = 0;
-	if (ioctl(c->fd, SIOCOUTQ, &unacked) < 0)
-		return false;
-	uint64_t taken = c->queued - (uint64_t)unacked;
-	bool enough = taken - c->taken >= limits(c)->stall_bytes || c->starved;
-	c->taken = taken;
-	c->starved = c->paced && c->allowance == 0; /* waits at this moment */
-	return enough;
-}
-
 static void on_deadline(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd;
@@ -430,14 +415,11 @@ static void on_deadline(evutil_socket_t fd, short what, void *data)
 		http_exchange_reply_text(&c->exchange, 408, "the request did not end in time");
 		return;
 	case HTTP_STATE_WRITING:
-		if (progresses(c)) {
+		if (http_progress_suffices(c)) {
 			set_deadline(c, limits(c)->stall_ms);
 			return;
 		}
-		/* The kernel would keep what the client does not take for minutes. */
-		(void)setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
-			sizeof(struct linger));
-		http_connection_cut(c, "the client stopped reading");
+		http_connection_reset(c, "the client stopped reading");
 		return;
 	case HTTP_STATE_WAITING:
 	case HTTP_STATE_LINGERING:

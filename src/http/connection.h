@@ -61,7 +61,10 @@ struct http_connection {
 	uint64_t allowance; /* bytes of turns that it has not sent */
 	bool corked;        /* only full packets leave */
 	uint64_t queued;    /* bytes given to the kernel in all */
-	uint64_t taken;     /* bytes the client had acknowledged at the last look */
+	/* At the last look at its progress: */
+	uint64_t taken;     /* bytes the client had acknowledged */
+	uint64_t looked_us; /* when it was (CLOCK_MONOTONIC) */
+	uint64_t rate;      /* bytes a second till then; UINT64_MAX: unknown, or not its fault */
 };
 
 TAILQ_HEAD(http_connections, http_connection);
@@ -74,6 +77,9 @@ struct http_connection *http_connection_new(
 	struct http_server *server, int take_fd, const struct sockaddr *peer, struct err *err);
 /* Cuts it at once; `failure` (or NULL) is what the outcome of a running exchange says. */
 void http_connection_cut(struct http_connection *connection, const char *failure);
+/* The same, and what the client has not taken is forgotten: the kernel would keep it for minutes.
+ */
+void http_connection_reset(struct http_connection *connection, const char *failure);
 /* True between requests, when none is on its way. */
 bool http_connection_idle(const struct http_connection *connection);
 /* True before a request is whole, when nothing came for a moment, and after the last answer. */
@@ -96,6 +102,14 @@ void http_connection_begin_turns(struct http_connection *connection);
 void http_connection_await_turn(struct http_connection *connection);
 /* The answer ended: gives back what it did not use. */
 void http_connection_end_turns(struct http_connection *connection);
+
+/* progress.c: an answer begins. */
+void http_progress_begin(struct http_connection *connection);
+/* Looks: true when the client acknowledged enough since the last look, or had to wait for us. */
+bool http_progress_suffices(struct http_connection *connection);
+/* Bytes a second that the client takes of its answer, seen over limits.place_ms at least.
+ * UINT64_MAX when it was not seen for so long, when it waits for us, and when it gets no answer. */
+uint64_t http_progress_rate(const struct http_connection *connection);
 
 /* For connection.c: what the server is, and that a connection is gone. */
 struct event_base *http_server_base(const struct http_server *server);

@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include <inttypes.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -68,10 +70,41 @@ static struct http_connection *oldest(
 	return NULL;
 }
 
+/* Somebody is in the kernel's queue. */
+static bool somebody_waits(const struct http_server *server)
+{
+	struct pollfd queue = {.fd = evconnlistener_get_fd(server->listener), .events = POLLIN};
+	return poll(&queue, 1, 0) == 1;
+}
+
+/* Gives up whoever reads the slowest, if that is too slow when others wait: false when nobody is.
+ */
+static bool give_up_slowest(struct http_server *server)
+{
+	uint64_t least = server->config.limits.place_rate;
+	struct http_connection *slowest = NULL, *c;
+	char failure[128];
+	TAILQ_FOREACH(c, &server->connections, entry) {
+		uint64_t rate = http_progress_rate(c);
+		if (rate >= least)
+			continue;
+		least = rate;
+		slowest = c;
+	}
+	if (slowest == NULL)
+		return false;
+	snprintf(failure, sizeof(failure),
+		"another client needs its place: it read %" PRIu64 " < %" PRIu64 " bytes a second",
+		least, server->config.limits.place_rate);
+	http_connection_reset(slowest, failure);
+	return true;
+}
+
 /*
  * When every place is taken, the oldest idle client is given up for the next one; without such a
- * one whoever asked for nothing for the longest time. Nobody who gets an answer or waits for it is:
- * when all do, the next one waits in the kernel's queue.
+ * one whoever asked for nothing for the longest time; then, once somebody waits, whoever hardly
+ * reads what it asked for. Nobody else who gets an answer or waits for it: when all do, the next
+ * one waits in the kernel's queue.
  */
 static void make_place(struct http_server *server)
 {
@@ -80,7 +113,7 @@ static void make_place(struct http_server *server)
 		c = oldest(server, http_connection_asks_nothing);
 	if (c != NULL)
 		http_connection_cut(c, NULL);
-	else
+	else if (!somebody_waits(server) || !give_up_slowest(server))
 		pause_accepting(server);
 }
 

@@ -39,6 +39,10 @@ struct http_limits {
 	unsigned idle_ms; /* between requests */
 	unsigned stall_ms; /* a client that takes less than stall_bytes in this time is cut */
 	uint64_t stall_bytes;
+	/* When every place is taken: whoever reads the slowest gives its own to the next client, if
+	 * it took less than place_rate bytes a second over place_ms at least. */
+	unsigned place_ms;
+	uint64_t place_rate;
 };
 
 #define HTTP_LIMITS_DEFAULT \
@@ -46,7 +50,9 @@ struct http_limits {
 		.head_ms = 15000, \
 		.idle_ms = 60000, \
 		.stall_ms = 30000, \
-		.stall_bytes = 4096})
+		.stall_bytes = 4096, \
+		.place_ms = 5000, \
+		.place_rate = 4096})
 
 struct http_server_config {
 	struct http_limits limits;

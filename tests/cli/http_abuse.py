@@ -6,9 +6,11 @@ http_abuse.py PORT answers NAME    garbage, sizes, ranges and paths against the 
 http_abuse.py PORT leavers NAME    fetches the initrd and leaves somewhere in it, a hundred times
 http_abuse.py PORT slow NAME FILE  a byte a second, in the request and of the answer, until the journal in FILE tells of its end
 http_abuse.py PORT idle COUNT      so many connections of three kinds that ask for nothing; others are served meanwhile
+http_abuse.py PORT readers NAME COUNT  so many that read just enough of the initrd not to be cut for it; others are served all the same
 http_abuse.py PORT links COUNT     so many nodes as there are places for, and one more
 http_abuse.py PORT watchers        more followers of the events than there are places
 """
+import concurrent.futures
 import json
 import random
 import resource
@@ -193,6 +195,45 @@ def idle(count):
             sock.close()
 
 
+def readers(name, count):
+    """Slower than the 4 KiB a second that a place is worth when others wait, faster than the 4 KiB in 30 s that nobody may stay below."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    request = b"GET /boot/%s/initrd HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" % name.encode()
+    held = []
+    for _ in range(count):
+        sock = connect(buffer=4096)
+        sock.sendall(request)
+        sock.setblocking(False)
+        held.append(sock)
+
+    def read(size):
+        """Of each so much: how many were cut."""
+        cut = 0
+        for sock in held:
+            try:
+                cut += sock.recv(size) == b""
+            except BlockingIOError:
+                pass
+            except ConnectionResetError:
+                cut += 1
+        return cut
+
+    began = time.monotonic()
+    while time.monotonic() - began < 40:  # longer than a stalled one would be left alone
+        time.sleep(2)
+        assert read(512) == 0, "cut before anybody else came"
+    check_served("%d slow readers" % count)
+    with concurrent.futures.ThreadPoolExecutor(50) as others:
+        sizes = set(others.map(lambda request: len(answer(request)[2]), [request] * 50))
+    assert len(sizes) == 1 and sizes.pop() > 1 << 20, sizes
+    read(1 << 16)  # a reset is told behind what came before it
+    cut = read(1 << 16)
+    assert 1 <= cut <= 60, "%d of %d were cut for 50 others at once" % (cut, count)
+    for sock in held:
+        sock.close()
+
+
 def links(places):
     """Nodes that say nothing: those beyond the places are told so, and the silent ones are dropped."""
     request = b"GET /v1/link HTTP/1.1\r\nHost: a\r\n%s\r\n"
@@ -242,6 +283,8 @@ def watchers():
 command, words = sys.argv[2], sys.argv[3:]
 if command == "idle":
     idle(int(words[0]))
+elif command == "readers":
+    readers(words[0], int(words[1]))
 elif command == "links":
     links(int(words[0]))
 else:

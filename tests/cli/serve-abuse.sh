@@ -35,6 +35,11 @@ abuse idle 10000
 wait "$steady" || fail "the steady client was cut"
 cmp "$tmp/initrd" "$tmp/steady"
 
+# All places are held by clients that read too fast to be dead, and too slowly to be of use.
+abuse readers "$name" 1024
+wait_line "$tmp/first.out" \
+	"initrd: /boot/$name/initrd [0-9.]+ [kM]B of .*, another client needs its place: it read [0-9]+ < 4096 bytes a second\$"
+
 # All of them are gone, and so is what they cost.
 for _ in $(seq 100); do
 	[ "$(files_open)" -gt $((open + 4)) ] || break

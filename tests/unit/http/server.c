@@ -357,37 +357,6 @@ static void many_clients(void **state)
 	stop(&f);
 }
 
-/* Whoever asks for nothing makes place: the idle first, then the oldest; nobody who is answered. */
-static void places(void **state)
-{
-	(void)state;
-	struct http_limits limits = HTTP_LIMITS_DEFAULT;
-	limits.clients = 4;
-	struct fixture f;
-	start(&f, limits);
-	AUTO_BUF in = {0};
-	char byte;
-	int waits = client(&f, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"), fds[20];
-	int begun = client(&f, "GET / HT"), later = client(&f, "GET / HT");
-	for (int i = 0; i < 200 && (f.parked == NULL || http_server_clients(f.server) < 3); i++)
-		turn(&f);
-	(void)usleep(300 * 1000); /* then nothing is on its way any more */
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-		fds[i] = client(&f, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
-		buf_clear(&in);
-		receive(&f, fds[i], 1, &in);
-		assert_true(has(&in, "HTTP/1.1 404 Not Found\r\n"));
-		assert_true(http_server_clients(f.server) <= 4);
-		assert_int_equal(
-			read(begun, &byte, 1), 0); /* nobody was idle when the first came */
-		assert_int_equal(read(later, &byte, 1), -1);
-	}
-	http_exchange_reply(f.parked, 200, mixed_ref(&f));
-	receive(&f, waits, in.len + BODY_LEN, &in);
-	assert_true(has(&in, "HTTP/1.1 200 OK\r\n"));
-	stop(&f);
-}
-
 static void damaged_file(void **state)
 {
 	(void)state;
@@ -491,7 +460,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(late_reply),
 		cmocka_unit_test(deadlines),
 		cmocka_unit_test(many_clients),
-		cmocka_unit_test(places),
 		cmocka_unit_test(damaged_file),
 		cmocka_unit_test(drain),
 		cmocka_unit_test(cannot_listen),
