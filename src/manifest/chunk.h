@@ -34,6 +34,7 @@ struct chunk {
 	uint64_t off;
 	uint32_t len;    /* 1 … CHUNK_MAX */
 	bool is_private; /* never asked of a peer, and never given to one */
+	bool is_hearsay; /* all but its digest is what a peer said, who may have lied */
 };
 
 /* An object with the digests of its pieces. A blob of one piece has its own digest as the only one.

@@ -11,6 +11,7 @@
 #define LEASES_MAX 4096
 #define HOLLOW_MAX 64 /* look-asides for nothing until an inventory is not believed */
 #define HOUSEKEEPING_US 100000
+#define RECHECK_US 100000 /* reports of bad chunks are looked at no more often */
 #define TIMEOUTS_US 5000  /* deadlines are looked at no more often */
 #define TOUCHES_MAX 65536 /* that wait to be reported */
 #define TOUCHES_NEWS 128  /* so many are worth a heartbeat of their own */
@@ -121,7 +122,7 @@ int engine_want(struct engine *engine, const struct chunk *chunk, enum swarm_pri
 {
 	engine->now_us = now_us;
 	struct engine_want *want = calloc(1, sizeof(*want));
-	struct fetch *fetch = want != NULL ? engine_fetch_get(engine, chunk, priority) : NULL;
+	struct fetch *fetch = want != NULL ? engine_fetch_own(engine, chunk, priority) : NULL;
 	if (fetch == NULL) {
 		free(want);
 		return err_oom(err);
@@ -198,6 +199,15 @@ static void received_answer(struct engine_link *link, const struct message *mess
 		engine_fail(attempt, message->fail.reason, message->fail.retry_ms);
 }
 
+/* A report is short and a look at the chunk is long, so whoever lies must not get many of them. */
+static void received_bad(struct engine *engine, const struct digest *chunk)
+{
+	if (engine->now_us < engine->recheck_us)
+		return;
+	engine->recheck_us = engine->now_us + RECHECK_US;
+	engine->ops->recheck(chunk, engine->data);
+}
+
 /* What only an origin may say. */
 static void received_from_origin(struct engine_link *link, const struct message *message)
 {
@@ -239,7 +249,7 @@ int engine_receive(
 		engine_probe(link, message);
 		return 0;
 	case MESSAGE_BAD:
-		engine->ops->recheck(&message->bad, engine->data);
+		received_bad(engine, &message->bad);
 		return 0;
 	case MESSAGE_WELCOME:
 	case MESSAGE_MEMBERS:

@@ -152,6 +152,7 @@ static struct attempt *attempt_new(struct fetch *fetch, struct peer *peer, uint8
 		.link = link,
 		.id = link->next_id++,
 		.flags = flags,
+		.hearsay = fetch->chunk.is_hearsay,
 		.began_us = engine->now_us,
 		.progress_us = engine->now_us};
 	link->attempts = attempt;
@@ -275,9 +276,9 @@ static void corrupt(struct attempt *attempt)
 	struct engine *engine = link->engine;
 	struct peer *peer = link->peer;
 	engine->stat.corrupt++;
-	if (peer->mirror)
+	if (peer->mirror && !attempt->hearsay)
 		engine->ops->mirror_distrust(link, &attempt->fetch->chunk, engine->data);
-	else
+	else if (!peer->mirror)
 		engine_send(link,
 			&(struct message){
 				.type = MESSAGE_BAD, .bad = attempt->fetch->chunk.digest});

@@ -108,6 +108,24 @@ struct fetch *engine_fetch_get(
 	return fetch;
 }
 
+/*
+ * A peer that asked for it before us may have lied. With another length it would never come, and
+ * what is private is shared with nobody: those who ask go empty, and it begins anew. Where else it
+ * lies is only corrected, since it may lie in two objects.
+ */
+struct fetch *engine_fetch_own(
+	struct engine *engine, const struct chunk *chunk, enum swarm_priority priority)
+{
+	struct fetch *fetch = engine_fetch_find(engine, &chunk->digest);
+	if (fetch != NULL && fetch->chunk.is_hearsay) {
+		if (fetch->chunk.len != chunk->len || chunk->is_private)
+			engine_gives_refuse(fetch);
+		else
+			fetch->chunk = *chunk;
+	}
+	return engine_fetch_get(engine, chunk, priority);
+}
+
 void engine_fetch_raise(struct fetch *fetch, enum swarm_priority priority)
 {
 	if (priority <= fetch->priority)
@@ -217,12 +235,20 @@ static struct fetch *idle_next(struct engine *engine, int p, uint64_t window)
 	return found;
 }
 
+/* Some are active, or may be: those that rest may have no source at all, and never come. */
+static bool is_busy(const struct engine *engine, int p)
+{
+	const struct fetch *f = engine->idle[p];
+	while (f != NULL && f->retry_us > engine->now_us)
+		f = f->next;
+	return f != NULL || engine->active_len[p] > 0;
+}
+
 static uint64_t window(const struct engine *engine, int p)
 {
 	if (engine->active_len[SWARM_DEMAND] > 0)
 		return p == SWARM_PREFETCH ? WINDOW_DEMAND : 0;
-	if (p == SWARM_BULK &&
-		engine->active_len[SWARM_PREFETCH] + engine->idle_len[SWARM_PREFETCH] > 0)
+	if (p == SWARM_BULK && is_busy(engine, SWARM_PREFETCH))
 		return 0;
 	uint64_t most = engine->rate * WINDOW_MS / 1000;
 	return most < WINDOW_MIN ? WINDOW_MIN : most > WINDOW_MAX ? WINDOW_MAX : most;

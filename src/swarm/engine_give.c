@@ -77,6 +77,17 @@ void engine_give_free(struct give *give)
 	free(give);
 }
 
+void engine_gives_refuse(struct fetch *fetch)
+{
+	for (struct give *give = fetch->gives, *next; give != NULL; give = next) {
+		struct engine_link *link = give->link;
+		uint32_t id = give->upload.id;
+		next = give->fetch_next;
+		engine_give_free(give); /* with the last one the fetch goes */
+		fail(link, id, FAIL_REFUSED);
+	}
+}
+
 static void set_body(struct give *give, struct engine_body *body)
 {
 	struct engine *engine = give->link->engine;
@@ -215,7 +226,9 @@ static void give_start(
 		engine->ops->load(&chunk->digest, chunk->len, give->ticket, engine->data);
 		return;
 	}
-	struct fetch *fetch = engine_fetch_get(engine, chunk, priority_of(flags));
+	struct chunk told = *chunk;
+	told.is_hearsay = true;
+	struct fetch *fetch = engine_fetch_get(engine, &told, priority_of(flags));
 	if (fetch == NULL) {
 		engine_give_free(give);
 		fail(link, id, FAIL_BUSY);

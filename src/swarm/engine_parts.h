@@ -74,6 +74,7 @@ struct attempt {
 	uint32_t id;
 	uint8_t flags;
 	bool hedge;
+	bool hearsay;             /* what it was asked for is what a peer said of the chunk */
 	struct engine_body *body; /* NULL before the first part */
 	uint32_t received;
 	uint64_t began_us, first_us, progress_us;
@@ -143,6 +144,7 @@ struct engine {
 	uint64_t tracker_instance, epoch;
 	uint64_t heartbeat_us, next_heartbeat_us, last_heartbeat_us;
 	uint64_t housekeeping_us, idle_us;
+	uint64_t recheck_us;     /* before this no report of a bad chunk is looked at */
 	uint64_t origin_dial_us; /* how long it took */
 
 	struct fetch *fetch_heads[FETCH_HEADS];
@@ -214,6 +216,9 @@ bool engine_tried(const struct fetch *fetch, const struct peer *peer);
 struct fetch *engine_fetch_find(struct engine *engine, const struct digest *chunk);
 struct fetch *engine_fetch_get(
 	struct engine *engine, const struct chunk *chunk, enum swarm_priority priority);
+/* The same for a chunk that we know ourselves. */
+struct fetch *engine_fetch_own(
+	struct engine *engine, const struct chunk *chunk, enum swarm_priority priority);
 void engine_fetch_raise(struct fetch *fetch, enum swarm_priority priority);
 /* Somebody else waits for it: before our own ones of its priority. */
 void engine_fetch_hurry(struct fetch *fetch);
@@ -262,6 +267,8 @@ void engine_request(struct engine_link *link, const struct message *message);
 void engine_cancel(struct engine_link *link, uint32_t id);
 void engine_probe(struct engine_link *link, const struct message *message);
 void engine_give_free(struct give *give);
+/* Nobody gets it, and so the fetch ends, unless we want it ourselves. */
+void engine_gives_refuse(struct fetch *fetch);
 /* The fetch's lead has another body or got further: its gives go on with that. */
 void engine_gives_follow(struct fetch *fetch);
 /* It has the verified chunk. */

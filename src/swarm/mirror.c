@@ -117,7 +117,8 @@ static bool joins(const struct run *run, const struct want *w)
 	uint64_t end = c->off + c->len;
 	uint64_t from = c->off < run->off ? c->off : run->off;
 	uint64_t until = end > run->end ? end : run->end;
-	if (!digest_equal(&c->object, &run->object) || run->count == RUN_WANTS_MAX)
+	if (!digest_equal(&c->object, &run->object) || run->count == RUN_WANTS_MAX ||
+		c->is_hearsay != run->hearsay)
 		return false;
 	if (c->off > run->end + GAP_MAX || end + GAP_MAX < run->off)
 		return false;
@@ -165,6 +166,7 @@ static bool begin_run(struct mirror *m, struct want *w)
 	run->off = w->chunk.off;
 	run->end = run->off;
 	run->demand = w->priority == SWARM_DEMAND;
+	run->hearsay = w->chunk.is_hearsay;
 	run->began_us = mirror_now_us();
 	TAILQ_INIT(&run->wants);
 	take(m, run, w);

@@ -30,7 +30,9 @@ struct run {
 	uint64_t pos;      /* of the next byte that comes */
 	uint64_t began_us, got;
 	bool demand;
-	bool missing; /* the mirror has no such object */
+	bool hearsay;   /* a peer named the place of what is asked for, and may have lied */
+	bool missing;   /* the mirror has no such object */
+	bool misplaced; /* nothing lies at that place: no fault of the mirror's */
 };
 TAILQ_HEAD(runs, run);
 

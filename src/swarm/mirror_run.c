@@ -89,6 +89,16 @@ static int refuse(struct run *run, unsigned retry_s, struct err *err)
 	return -1;
 }
 
+/* The object ends before the place that was asked for. */
+static int refuse_place(struct run *run, struct err *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	err_raise(err, ERR_CORRUPT, "object '%s' is shorter than it should be",
+		digest_hex(&run->object, hex));
+	run->misplaced = run->hearsay;
+	return run->hearsay ? -1 : refuse(run, 0, err);
+}
+
 static int on_head(struct http_get *get, const struct http_answer *a, void *data, struct err *err)
 {
 	(void)get;
@@ -99,16 +109,16 @@ static int on_head(struct http_get *get, const struct http_answer *a, void *data
 	if (a->status == 404 || a->status == 410 || a->status == 403) {
 		run->missing = true;
 		err_raise(err, ERR_NOT_FOUND, "has no object '%s'", hex);
+		if (run->hearsay)
+			return -1;
 		if (run->mirror->missing++ == 0)
 			log_warning("origin '%s' has no object '%s'", run->mirror->url, hex);
 		if (run->mirror->missing >= MISSING_MAX)
 			mirror_penalise(run->mirror, 0, "it has nothing of what is asked for");
 		return -1;
 	}
-	if (a->status == 416) {
-		err_raise(err, ERR_CORRUPT, "object '%s' is shorter than it should be", hex);
-		return refuse(run, 0, err);
-	}
+	if (a->status == 416)
+		return refuse_place(run, err);
 	if (a->status != 200 && a->status != 206) {
 		err_raise(err, ERR_AGAIN, "answers with status %d", a->status);
 		return refuse(run, a->retry_s, err);
@@ -117,10 +127,8 @@ static int on_head(struct http_get *get, const struct http_answer *a, void *data
 		err_raise(err, ERR_UNSUPPORTED, "does not serve ranges");
 		return refuse(run, PENALTY_MAX_MS / 1000, err);
 	}
-	if (a->len != UINT64_MAX && a->off + a->len < run->end) {
-		err_raise(err, ERR_CORRUPT, "object '%s' is shorter than it should be", hex);
-		return refuse(run, 0, err);
-	}
+	if (a->len != UINT64_MAX && a->off + a->len < run->end)
+		return refuse_place(run, err);
 	run->pos = a->off;
 	run->began_us = mirror_now_us();
 	return 0;
@@ -161,12 +169,15 @@ static void on_done(struct http_get *get, const struct err *failure, void *data)
 	struct run *run = data;
 	struct mirror *m = run->mirror;
 	struct wants wants = TAILQ_HEAD_INITIALIZER(wants);
-	enum mirror_end how = run->missing ? MIRROR_MISSING : MIRROR_FAILED;
+	bool missing = run->missing || run->misplaced;
+	enum mirror_end how = missing ? MIRROR_MISSING : MIRROR_FAILED;
 	struct err err = ERR_INIT;
-	if (failure == NULL && !TAILQ_EMPTY(&run->wants)) {
+	if (failure == NULL && !TAILQ_EMPTY(&run->wants) && run->hearsay) {
+		how = MIRROR_MISSING; /* of a length that was not said */
+	} else if (failure == NULL && !TAILQ_EMPTY(&run->wants)) {
 		err_raise(&err, ERR_CORRUPT, "an object is shorter than it should be");
 		mirror_penalise(m, 0, err.msg);
-	} else if (failure != NULL && !run->missing) {
+	} else if (failure != NULL && !missing) {
 		mirror_penalise(m, 0, failure->msg); /* unless the head was refused */
 	}
 	TAILQ_CONCAT(&wants, &run->wants, entry);
