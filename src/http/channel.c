@@ -177,6 +177,7 @@ static void begin_sending(struct http_channel *c)
 	c->state = HTTP_CHANNEL_SENDING;
 	c->out_sent = 0;
 	c->in_len = 0;
+	c->informational = 0;
 	event_add(&c->readable, NULL);
 	event_add(&c->writable, NULL);
 	http_channel_deadline(c, c->get->first_byte_ms);

@@ -80,13 +80,14 @@ struct http_channel {
 	enum http_channel_state state;
 	int fd; /* -1: no address could be tried */
 	struct event readable, writable, deadline;
-	bool watched;         /* readable and writable are set up */
-	bool handling;        /* one of its callbacks runs: free it afterwards */
-	bool dead;            /* to be freed then */
-	unsigned address;     /* index of the one that is tried */
-	int connect_error;    /* errno of the last that was */
-	unsigned answers;     /* that came in full */
-	struct http_get *get; /* in hand, or NULL */
+	bool watched;           /* readable and writable are set up */
+	bool handling;          /* one of its callbacks runs: free it afterwards */
+	bool dead;              /* to be freed then */
+	unsigned address;       /* index of the one that is tried */
+	int connect_error;      /* errno of the last that was */
+	unsigned answers;       /* that came in full */
+	unsigned informational; /* heads before the one that counts */
+	struct http_get *get;   /* in hand, or NULL */
 	struct buf out;
 	size_t out_sent;
 	struct http_answer_head head;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define REDIRECTS_MAX 5
+#define INFORMATIONAL_MAX 16 /* each gives the next head its time anew */
 
 /* The answer is whole: the connection is kept when nothing speaks against it. */
 void http_channel_complete(struct http_channel *c, bool clean)
@@ -166,6 +167,12 @@ void http_channel_take_head(struct http_channel *c)
 	while ((r = http_answer_parse(c->in, c->in_len, &c->head, &len, &err)) == 1 &&
 		c->head.answer.status < 200 && c->head.answer.status != 101) {
 		http_answer_head_done(&c->head);
+		if (++c->informational > INFORMATIONAL_MAX) {
+			r = err_raise(&err, ERR_LIMIT,
+				"more than %d informational answers before the one that counts",
+				INFORMATIONAL_MAX);
+			break;
+		}
 		memmove(c->in, c->in + len, c->in_len - len);
 		c->in_len -= len;
 		if (c->in_len == 0)

@@ -63,6 +63,8 @@ static void misbehaving(void **state)
 			"the answer's head is larger than 16384 bytes"},
 		{{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"}, 0, 0, ERR_CORRUPT,
 			"malformed chunked coding: no size"},
+		{{"HTTP/1.1 100 Continue\r\n\r\n", .repeat = 16}, 0, 0, ERR_LIMIT,
+			"more than 16 informational answers before the one that counts"},
 		{{"HTTP/1.1 101 Now\r\n\r\n"}, 0, 0, ERR_CORRUPT,
 			"the server changed the protocol unasked"},
 		{{"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1:%u/\r\nContent-Length: 0\r\n\r\n"},
