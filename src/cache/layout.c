@@ -196,7 +196,8 @@ bool layout_note_get(const uint8_t slot[LAYOUT_NOTE_SLOT], uint64_t id, struct l
 {
 	uint32_t len = get_le32(slot + 4);
 	if (memcmp(slot, note_magic, 4) != 0 || get_le64(slot + 8) != id || len > LAYOUT_NOTE_MAX ||
-		slot[24] == '\0' || slot[24 + LAYOUT_NOTE_NAME - 1] != '\0')
+		!sequence_is_valid(get_le64(slot + 16)) || slot[24] == '\0' ||
+		slot[24 + LAYOUT_NOTE_NAME - 1] != '\0')
 		return false;
 	struct digest digest = note_digest(slot, len);
 	if (memcmp(slot + NOTE_CHECKED, digest.bytes, DIGEST_SIZE) != 0)

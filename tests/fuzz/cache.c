@@ -167,8 +167,10 @@ bool target_run(const uint8_t *input, size_t input_size)
 		return false;
 	}
 	expect(volume.zone_count >= LAYOUT_ZONES_MIN);
-	if (volume_note(&volume, 0, &note, &err) == 1)
+	if (volume_note(&volume, 0, &note, &err) == 1) {
 		expect(note.len <= LAYOUT_NOTE_MAX && strlen(note.name) < sizeof(note.name));
+		expect(note.sequence != 0 && note.sequence < UINT64_MAX / 2); /* to count on from */
+	}
 	size_t chunks = 0;
 	for (uint32_t zone = 0; zone < volume.zone_count; zone++)
 		chunks += read_zone(&volume, zone);
