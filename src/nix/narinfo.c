@@ -269,6 +269,9 @@ static int read_field(struct narinfo *info, struct field *field, const char *sto
 		return read_refs(info, field, store_dir, err);
 	if (strcmp(key, "Deriver") == 0)
 		return read_deriver(info, field, store_dir, err);
+	if (strcmp(key, "Sig") == 0 && info->sigs.len == NARINFO_SIGS_MAX)
+		return err_raise(
+			err, ERR_LIMIT, "it has more than %d signatures", NARINFO_SIGS_MAX);
 	if (strcmp(key, "Sig") == 0)
 		return strvec_push_take(&info->sigs, TAKE_PTR(field->value), err);
 	if (strcmp(key, "CA") == 0 && field->value[0] != '\0')

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define NARINFO_TEXT_MAX ((size_t)1 << 20)  /* bytes: some 20,000 references */
+#define NARINFO_SIGS_MAX 64                 /* each costs a look at the whole of it */
 #define NARINFO_NAR_MAX ((uint64_t)1 << 44) /* bytes of a NAR, packed or not */
 #define CACHE_INFO_TEXT_MAX ((size_t)64 << 10)
 #define CACHE_INFO_PRIORITY 50 /* of a cache that states none (Nix) */

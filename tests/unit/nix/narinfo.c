@@ -152,6 +152,23 @@ static void ten_megabytes(void **state)
 	assert_err(&err, ERR_LIMIT, message);
 }
 
+/* Each one may be by a trusted key, and checking it takes a while. */
+static void many_signatures(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_NARINFO info = {0};
+	AUTO_BUF text = {0};
+	assert_ok(buf_put_str(&text, PATH_LINE URL_LINE NAR_LINES, &err));
+	for (int i = 0; i < 64; i++)
+		assert_ok(buf_put_str(&text, "Sig: a:1\n", &err));
+	assert_ok(parse(buf_str(&text, &err), &info, &err));
+	narinfo_done(&info);
+	assert_ok(buf_put_str(&text, "Sig: a:1\n", &err));
+	assert_int_equal(parse(buf_str(&text, &err), &info, &err), -1);
+	assert_err(&err, ERR_LIMIT, "it has more than 64 signatures");
+}
+
 static void hashes(void **state)
 {
 	(void)state;
@@ -213,6 +230,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_loose_one),
 		cmocka_unit_test(what_is_refused),
 		cmocka_unit_test(ten_megabytes),
+		cmocka_unit_test(many_signatures),
 		cmocka_unit_test(hashes),
 		cmocka_unit_test(cache_infos),
 	};
