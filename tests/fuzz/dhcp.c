@@ -5,7 +5,28 @@
 #include "net/dhcp_message.h"
 #include "net/packet.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
+
+/* RFC 791 and 768: the head's length and checksum; without a checksum of UDP. */
+size_t target_mend(uint8_t *data, size_t size)
+{
+	size_t head = size >= 28 && data[0] >> 4 == 4 ? (data[0] & 15) * 4u : 0;
+	if (head < 20 || head + 8 > size)
+		return size;
+	put_be16(data + 2, (uint16_t)size);
+	put_be16(data + 10, 0);
+	put_be16(data + head + 4, (uint16_t)(size - head));
+	put_be16(data + head + 6, 0);
+	uint32_t sum = 0;
+	for (size_t i = 0; i < head; i += 2)
+		sum += get_be16(data + i);
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	put_be16(data + 10, (uint16_t)~sum);
+	return size;
+}
 
 static bool decode(const uint8_t *data, size_t size)
 {

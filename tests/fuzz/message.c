@@ -4,7 +4,16 @@
 
 #include "swarm/message.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
+
+size_t target_mend(uint8_t *data, size_t size)
+{
+	if (size >= 4)
+		put_le32(data, (uint32_t)size - 4);
+	return size;
+}
 
 bool target_run(const uint8_t *data, size_t size)
 {

@@ -4,7 +4,18 @@
 
 #include "manifest/profile.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
+
+size_t target_mend(uint8_t *data, size_t size)
+{
+	if (size < PROFILE_HEAD)
+		return size;
+	size_t count = (size - PROFILE_HEAD) / 8;
+	put_le32(data + PROFILE_HEAD - 4, (uint32_t)count);
+	return PROFILE_HEAD + 8 * count;
+}
 
 bool target_run(const uint8_t *data, size_t size)
 {

@@ -1,11 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /* The head of a request that is read has a path from the root, within its bounds, and parses the
- * same when more follows it. */
+ * same when more follows it. What it asks of a body is a part of that, and its answer one that our
+ * own client takes. */
 #include "target.h"
 
+#include "http/answer.h"
+#include "http/query.h"
 #include "http/request.h"
+#include "http/response.h"
 
 #include <string.h>
+
+#define BODY 1000u
+
+static void check_answer(const struct http_request *request)
+{
+	struct err err = ERR_INIT;
+	const struct http_body body = {.size = BODY, .etag = "\"e\""};
+	struct http_response response = http_response_decide(request, 200, &body);
+	AUTO_BUF text = {0};
+	AUTO_HTTP_ANSWER_HEAD head = {0};
+	size_t len;
+	expect(response.off <= BODY && response.len <= BODY - response.off);
+	expect(http_response_head(&response, &body, 0, &text, &err) == 0);
+	expect(http_answer_parse((const char *)text.data, text.len, &head, &len, &err) == 1);
+	expect(len == text.len && head.answer.status == response.status);
+	expect(head.keep_alive == response.keep_alive && head.framing == HTTP_FRAMING_LENGTH);
+	if (response.status == 206)
+		expect(head.answer.off == response.off && head.answer.len == response.len);
+}
+
+static void check_query(const char *query)
+{
+	struct err err = ERR_INIT;
+	char *value;
+	int r = http_query_get(query, "mac", &value, &err);
+	if (r < 0)
+		expect(err.kind == ERR_CORRUPT && err.msg[0] != '\0');
+	if (r > 0)
+		free(value);
+}
 
 bool target_run(const uint8_t *data, size_t size)
 {
@@ -26,5 +60,7 @@ bool target_run(const uint8_t *data, size_t size)
 	expect(http_request_parse((const char *)data, len, &again, &len_again, &err) == 1);
 	expect(len_again == len && again.method == request.method);
 	expect(strcmp(again.path, request.path) == 0);
+	check_answer(&request);
+	check_query(request.query);
 	return true;
 }

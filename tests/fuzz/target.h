@@ -13,6 +13,12 @@
  */
 bool target_run(const uint8_t *data, size_t size);
 
+/*
+ * What a target may define: puts the lengths, counts and checksums of a changed input right, in
+ * place, so that it gets past them. Returns the new size, at most `size`.
+ */
+__attribute__((weak)) size_t target_mend(uint8_t *data, size_t size);
+
 /* Otherwise there is a fault. */
 static inline void expect(bool holds)
 {
