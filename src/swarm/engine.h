@@ -60,6 +60,8 @@ struct engine_ops {
 
 	/* The cache. */
 	bool (*has)(const struct digest *chunk, void *data);
+	/* Private by what we know ourselves, whatever a peer says. */
+	bool (*hides)(const struct digest *chunk, void *data);
 	/* Look it up: engine_loaded() follows with the ticket, maybe much later. */
 	void (*load)(const struct digest *chunk, uint32_t len, uint64_t ticket, void *data);
 	/* A sender says that our copy is bad: re-hash it. */
@@ -82,8 +84,9 @@ struct engine_ops {
 		.mirror_distrust = prefix##mirror_distrust, .body_new = prefix##body_new, \
 		.body_write = prefix##body_write, .body_verify = prefix##body_verify, \
 		.body_ref = prefix##body_ref, .body_unref = prefix##body_unref, \
-		.has = prefix##has, .load = prefix##load, .recheck = prefix##recheck, \
-		.inventory = prefix##inventory, .store = prefix##store, .got = prefix##got, \
+		.has = prefix##has, .hides = prefix##hides, .load = prefix##load, \
+		.recheck = prefix##recheck, .inventory = prefix##inventory, \
+		.store = prefix##store, .got = prefix##got, \
 	}
 
 int engine_new(const struct engine_params *params, const struct engine_ops *ops, void *data,

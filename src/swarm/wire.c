@@ -282,8 +282,9 @@ static int compare(const void *a, const void *b)
 	return digest_compare(a, b);
 }
 
-static bool hides(const struct swarm *swarm, const struct digest *digest)
+static bool op_hides(const struct digest *digest, void *data)
 {
+	const struct swarm *swarm = data;
 	return swarm->hidden_len > 0 &&
 		bsearch(digest, swarm->hidden, swarm->hidden_len, sizeof(*digest), compare) != NULL;
 }
@@ -292,7 +293,7 @@ static bool op_has(const struct digest *digest, void *data)
 {
 	struct swarm *swarm = data;
 	if (swarm->knows_hidden)
-		return cache_has(swarm->cache, digest) && !hides(swarm, digest);
+		return cache_has(swarm->cache, digest);
 	struct cache_chunk *chunk = cache_peek(swarm->cache, digest);
 	cache_chunk_unref(chunk);
 	return chunk != NULL;

@@ -387,6 +387,7 @@ bool target_run(const uint8_t *data, size_t size)
 	struct err err = ERR_INIT;
 	struct world w = {.at = data, .end = data + size, .now_us = 1000000};
 	uint8_t choice = next(&w);
+	w.hides = choice & 4;
 	const struct engine_params params = {.self = {.address = address_of(1)},
 		.peers = (choice & 1) == 0,
 		.uplink = choice & 2 ? 100000 : 0,

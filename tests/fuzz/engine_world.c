@@ -86,6 +86,11 @@ static void op_hang_up(struct engine_link *link, void *data)
 	*wire_of(link) = (struct wire){0};
 }
 
+static bool op_hides(const struct digest *chunk, void *data)
+{
+	return ((const struct world *)data)->hides && chunk->bytes[0] == PRIVATE + 1;
+}
+
 static void op_send(struct engine_link *link, const struct message *m, void *data)
 {
 	struct err err = ERR_INIT;
@@ -99,7 +104,7 @@ static void op_send(struct engine_link *link, const struct message *m, void *dat
 		return;
 	for (size_t i = 0; i < m->request.items.len; i++) {
 		const struct chunk *item = &m->request.items.items[i];
-		bool is_private = item->is_private ||
+		bool is_private = item->is_private || op_hides(&item->digest, data) ||
 			(item->digest.bytes[0] == PRIVATE + 1 && world_wants(data, PRIVATE));
 		expect(wire->origin || !is_private);
 		add_ask(wire, m->request.first + (uint32_t)i, item);
@@ -116,9 +121,9 @@ static void op_part(struct engine_link *link, uint32_t id, struct engine_body *b
 	uint32_t len, void *data)
 {
 	(void)id;
-	(void)data;
 	uint32_t whole = body->chunk.len;
 	expect(wire_of(link)->up && body->references > 0 && !body->chunk.is_private);
+	expect(!op_hides(&body->chunk.digest, data));
 	expect(len > 0 && len <= LINK_PART_SIZE && off <= whole && len <= whole - off);
 	expect(off + len <= body->written);
 	expect(off + len < whole || !body->wrong); /* its end only when it is verified */

@@ -58,6 +58,7 @@ struct world {
 	struct chunk load_chunks[LOADS];
 	unsigned loads_len, bodies, got;
 	bool held[CHUNKS], full, short_of_memory;
+	bool hides; /* we know what is private */
 };
 
 extern const struct engine_ops world_ops;

@@ -22,6 +22,7 @@ struct fixture {
 	char log[SAID_SIZE]; /* "o:request 1000@9 " is 1000 bytes of object 9 */
 	uint32_t id;         /* of the last request to the origin */
 	bool wrong;          /* what comes */
+	bool hides;          /* everything, from peers */
 	unsigned checks, got;
 };
 
@@ -142,6 +143,12 @@ static void on_body_unref(struct engine_body *body, void *data)
 	(void)data;
 	if (--body->references == 0)
 		free(body);
+}
+
+static bool on_hides(const struct digest *chunk, void *data)
+{
+	(void)chunk;
+	return ((struct fixture *)data)->hides;
 }
 
 static bool on_has(const struct digest *chunk, void *data)
@@ -297,6 +304,15 @@ static void what_is_private_is_not_shared(void **state)
 	assert_int_equal(f->got, 1);
 }
 
+static void what_we_know_is_private_is_not_fetched_for_others(void **state)
+{
+	struct fixture *f = *state;
+	engine_link_up(f->origin, f->now_us);
+	f->hides = true;
+	peer_asks(f, 1000);
+	expect(f, "p:fail 3 ");
+}
+
 /* The peer waits on: what differs is only where it is said to lie. */
 static void our_own_place_counts(void **state)
 {
@@ -384,6 +400,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		CASE(a_wrong_length_is_not_waited_for),
 		CASE(what_is_private_is_not_shared),
+		CASE(what_we_know_is_private_is_not_fetched_for_others),
 		CASE(our_own_place_counts),
 		CASE(ours_stays),
 		CASE(a_mirror_is_not_blamed_for_a_place_that_a_peer_named),

@@ -291,6 +291,12 @@ static void op_body_unref(struct engine_body *body, void *data)
 		free(body);
 }
 
+static bool op_hides(const struct digest *chunk, void *data)
+{
+	(void)chunk;
+	return data == NULL;
+}
+
 static bool op_has(const struct digest *digest, void *data)
 {
 	const struct host *host = data;
