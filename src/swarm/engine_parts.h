@@ -176,7 +176,8 @@ struct engine {
 
 /* engine_peers.c */
 struct peer *engine_peer_find(struct engine *engine, const struct node_id *id);
-struct peer *engine_peer_get(struct engine *engine, const struct node_id *id); /* or NULL: memory */
+struct peer *engine_peer_get(
+	struct engine *engine, const struct node_id *id); /* or NULL: memory, too many strangers */
 static inline bool engine_has_inventory(const struct member *member)
 {
 	static const uint8_t none[INVENTORY_SIZE];

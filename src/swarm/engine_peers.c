@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PEERS_MAX 16384
+#define STRANGERS_MAX (PEERS_MAX / 2) /* whoever says a name; the rest is for members */
 #define QUARANTINE_US 1000000
 #define QUARANTINE_MAX_US 60000000
 #define ORIGIN_RETRY_MAX_US 10000000
@@ -36,10 +37,10 @@ struct peer *engine_peer_find(struct engine *engine, const struct node_id *id)
 	return peer;
 }
 
-struct peer *engine_peer_get(struct engine *engine, const struct node_id *id)
+static struct peer *peer_get(struct engine *engine, const struct node_id *id, size_t max)
 {
 	struct peer *peer = engine_peer_find(engine, id);
-	if (peer != NULL || engine->peers_len >= PEERS_MAX)
+	if (peer != NULL || engine->peers_len >= max)
 		return peer;
 	peer = calloc(1, sizeof(*peer));
 	if (peer == NULL)
@@ -53,6 +54,11 @@ struct peer *engine_peer_get(struct engine *engine, const struct node_id *id)
 	engine->peers = peer;
 	engine->peers_len++;
 	return peer;
+}
+
+struct peer *engine_peer_get(struct engine *engine, const struct node_id *id)
+{
+	return peer_get(engine, id, STRANGERS_MAX);
 }
 
 bool engine_is_self(const struct engine *engine, const struct peer *peer)
@@ -81,7 +87,7 @@ void engine_set_member(struct engine *engine, const struct member *member, bool 
 {
 	if (node_id_equal(&member->id, &engine->params.self.id))
 		return;
-	struct peer *peer = engine_peer_get(engine, &member->id);
+	struct peer *peer = peer_get(engine, &member->id, PEERS_MAX);
 	if (peer == NULL)
 		return;
 	if (peer->is_member)

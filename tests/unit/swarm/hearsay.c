@@ -394,6 +394,33 @@ static void few_reports_of_bad_chunks_are_looked_at(void **state)
 	assert_int_equal(f->checks, 2);
 }
 
+/* Names cost nothing, so who makes them up must not keep those out whom the origin named. */
+static void made_up_names_leave_room_for_members(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = ERR_INIT;
+	struct engine_link *link;
+	struct message hello = {.type = MESSAGE_HELLO};
+	struct member member = {.id = {{7, 7}}, .address = {{[15] = 7}, 80}};
+	engine_link_up(f->origin, f->now_us);
+	receive(f, f->origin,
+		&(struct message){
+			.type = MESSAGE_WELCOME, .welcome = {.tracker = 5, .heartbeat_ms = 3000}});
+	for (unsigned i = 0; i < 20000; i++) {
+		hello.hello.member.id = (struct node_id){{8, (uint8_t)i, (uint8_t)(i >> 8)}};
+		assert_ok(engine_link_accepted(f->engine, NULL, f->now_us, &link, &err));
+		(void)engine_receive(link, &hello, f->now_us, &err);
+		err_reset(&err);
+		engine_link_down(link, LINK_LOST, f->now_us);
+	}
+	receive(f, f->origin,
+		&(struct message){
+			.type = MESSAGE_MEMBERS, .members = {.to = 1, .came = {&member, 1, 1}}});
+	assert_ok(engine_link_accepted(f->engine, NULL, f->now_us, &link, &err));
+	hello.hello.member = member;
+	receive(f, link, &hello);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -405,6 +432,7 @@ int main(int argc, char **argv)
 		CASE(ours_stays),
 		CASE(a_mirror_is_not_blamed_for_a_place_that_a_peer_named),
 		CASE(what_never_comes_holds_nothing_up),
+		CASE(made_up_names_leave_room_for_members),
 		CASE(few_reports_of_bad_chunks_are_looked_at),
 	};
 	return TEST_MAIN(tests);
