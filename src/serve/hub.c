@@ -66,6 +66,14 @@ static void on_turn(struct pacer_client *turns, uint32_t bytes)
 	event_active(node->hub->timer, EV_TIMEOUT, 0);
 }
 
+static bool has_chunk(const struct chunk *chunk, void *data)
+{
+	const struct hub *hub = data;
+	const struct object_set *set;
+	const struct chunk_place *place = hub->ops.find(&chunk->digest, &set, hub->data);
+	return place != NULL && place->len == chunk->len;
+}
+
 /* Asked only for a link that there is something to give to. */
 static bool has_room(void *link, void *data)
 {
@@ -222,7 +230,7 @@ int hub_new(struct event_base *base, struct pacer *pacer, const struct hub_ops *
 	struct hub **ret, struct err *err)
 {
 	static const struct tracker_ops tracker_ops = {
-		.send = send_frame, .part = send_part, .has_room = has_room};
+		.send = send_frame, .part = send_part, .has = has_chunk, .has_room = has_room};
 	struct tracker_params params = {.heartbeat_ms = HEARTBEAT_MS};
 	struct hub *hub = calloc(1, sizeof(*hub));
 	if (hub == NULL)

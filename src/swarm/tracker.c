@@ -224,6 +224,10 @@ static void request_item(
 	struct tracker_link *link, uint32_t id, const struct chunk *chunk, uint8_t flags)
 {
 	struct tracker *tracker = link->tracker;
+	if (!tracker->ops->has(chunk, tracker->data)) {
+		fail(link, id, FAIL_NOT_HELD, 0);
+		return;
+	}
 	struct lease *lease = chunk->is_private || !link->joined
 		? NULL
 		: leases_get(&tracker->leases, &chunk->digest);

@@ -34,6 +34,8 @@ struct tracker_ops {
 	 */
 	bool (*part)(void *link, uint32_t id, const struct chunk *chunk, uint32_t off, uint32_t len,
 		void *data);
+	/* Whether there is such a chunk, of that length: only of such is anything remembered. */
+	bool (*has)(const struct chunk *chunk, void *data);
 	/* Whether the link's queue takes another part now; else tracker_writable() is called. */
 	bool (*has_room)(void *link, void *data);
 };

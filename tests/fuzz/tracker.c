@@ -94,6 +94,12 @@ static void op_send(void *link, const struct message *m, void *data)
 	}
 }
 
+static bool op_has(const struct chunk *chunk, void *data)
+{
+	(void)data;
+	return chunk->digest.bytes[0] != 7;
+}
+
 static bool op_part(
 	void *link, uint32_t id, const struct chunk *chunk, uint32_t off, uint32_t len, void *data)
 {
@@ -101,6 +107,7 @@ static bool op_part(
 	struct node *node = link;
 	struct ask *ask = find(node, id);
 	expect(node->link != NULL && !node->full && ask != NULL && off == ask->given);
+	expect(op_has(chunk, data));
 	expect(len > 0 && len <= LINK_PART_SIZE && len <= chunk->len - off);
 	if (w->gone)
 		return false;
@@ -257,7 +264,7 @@ bool target_run(const uint8_t *data, size_t size)
 	struct world w = {.at = data, .end = data + size, .now_us = 1000000};
 	uint8_t choice = next(&w);
 	static const struct tracker_ops ops = {
-		.send = op_send, .part = op_part, .has_room = op_has_room};
+		.send = op_send, .part = op_part, .has = op_has, .has_room = op_has_room};
 	const struct tracker_params params = {.instance = 1, .uplink = choice & 1 ? 10000000 : 0};
 	expect(tracker_new(&params, &ops, &w, &w.tracker, &err) == 0);
 	while (w.at < w.end)

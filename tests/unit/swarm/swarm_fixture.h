@@ -124,7 +124,15 @@ static bool origin_has_room(void *link, void *data)
 	return link_has_room(((struct origin_link *)link)->link);
 }
 
-static const struct tracker_ops tracker_ops = {origin_send, origin_part, origin_has_room};
+static bool origin_has(const struct chunk *chunk, void *data)
+{
+	(void)chunk;
+	(void)data;
+	return true;
+}
+
+static const struct tracker_ops tracker_ops = {
+	origin_send, origin_part, origin_has, origin_has_room};
 
 static void origin_drop(struct origin_link *link)
 {

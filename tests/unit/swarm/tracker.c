@@ -57,7 +57,13 @@ static bool on_has_room(void *link, void *data)
 	return !((struct node *)link)->full;
 }
 
-static const struct tracker_ops ops = {on_send, on_part, on_has_room};
+static bool on_has(const struct chunk *chunk, void *data)
+{
+	(void)data;
+	return chunk->object.bytes[0] != 0xee;
+}
+
+static const struct tracker_ops ops = {on_send, on_part, on_has, on_has_room};
 static uint64_t now_us;
 
 static struct tracker *make_tracker(void)
@@ -192,6 +198,9 @@ static void what_cannot_be_given_fails(void **state)
 	struct chunk absent = {.digest = {{3}}, .object = {{0xee}}, .len = 10};
 	request(&n[A], 1, &absent, 0);
 	expect(tracker, &n[A], "fail 1 1 ");
+	struct tracker_stat stat;
+	tracker_stat(tracker, &stat);
+	assert_int_equal(stat.leases, 0); /* it pushes nothing out that there is */
 	request(&n[A], 2, &one, REQUEST_ONLY_HELD);
 	expect(tracker, &n[A], "fail 2 1 ");
 	struct err err = ERR_INIT;

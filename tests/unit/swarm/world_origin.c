@@ -51,7 +51,14 @@ static bool tracker_room_op(void *link, void *data)
 	return wire_has_room(link, 1);
 }
 
-static const struct tracker_ops tracker_ops = {tracker_send_op, tracker_part_op, tracker_room_op};
+static bool tracker_has_op(const struct chunk *chunk, void *data)
+{
+	const struct world *world = data;
+	return world_index(&chunk->digest) < world->params.chunks;
+}
+
+static const struct tracker_ops tracker_ops = {
+	tracker_send_op, tracker_part_op, tracker_has_op, tracker_room_op};
 
 static void on_dead_check(struct world *world, void *subject, uint64_t instance)
 {
