@@ -34,9 +34,9 @@ int mirror_new(struct event_base *base, struct http_client *client, const char *
 /* Cancels everything. NULL is fine; returns NULL. */
 struct mirror *mirror_free(struct mirror *mirror);
 
-/* Wants a chunk; `id` is the caller's and not in use. When the chunk is hearsay, that nothing lies at
- * its place is MIRROR_MISSING and no reason to pass the mirror over. While the mirror is passed over this ends
- * with MIRROR_FAILED soon. ERR_NOMEM. */
+/* Wants a chunk; `id` is the caller's and not in use. When the chunk is hearsay, that nothing lies
+ * at its place is MIRROR_MISSING and no reason to pass the mirror over. While the mirror is passed
+ * over this ends with MIRROR_FAILED soon. ERR_NOMEM. */
 int mirror_get(struct mirror *mirror, uint32_t id, const struct chunk *chunk,
 	enum swarm_priority priority, struct err *err);
 /* No `end` follows. An id that is not under way is fine. */
