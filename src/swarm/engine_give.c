@@ -264,7 +264,8 @@ static void request_item(
 	struct engine_link *link, uint32_t id, const struct chunk *chunk, uint8_t flags)
 {
 	struct engine *engine = link->engine;
-	if (chunk->is_private || !engine->params.peers ||
+	/* An origin that waited for us could not be asked for it. */
+	if (chunk->is_private || !engine->params.peers || link->peer->origin >= 0 ||
 		engine->ops->hides(&chunk->digest, engine->data)) {
 		fail(link, id, FAIL_REFUSED);
 		return;

@@ -313,6 +313,19 @@ static void what_we_know_is_private_is_not_fetched_for_others(void **state)
 	expect(f, "p:fail 3 ");
 }
 
+/* Who waits for us is not asked, and an origin is the last to ask. */
+static void an_origin_is_given_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct chunk item = {.digest = {{3}}, .object = {{9}}, .off = 4096, .len = 1000};
+	engine_link_up(f->origin, f->now_us);
+	receive(f, f->origin,
+		&(struct message){.type = MESSAGE_REQUEST, .request = {.items = {&item, 1, 1}}});
+	expect(f, "o:fail 3 ");
+	want(f, false);
+	expect(f, "o:request 1000@9 ");
+}
+
 /* The peer waits on: what differs is only where it is said to lie. */
 static void our_own_place_counts(void **state)
 {
@@ -428,6 +441,7 @@ int main(int argc, char **argv)
 		CASE(a_wrong_length_is_not_waited_for),
 		CASE(what_is_private_is_not_shared),
 		CASE(what_we_know_is_private_is_not_fetched_for_others),
+		CASE(an_origin_is_given_nothing),
 		CASE(our_own_place_counts),
 		CASE(ours_stays),
 		CASE(a_mirror_is_not_blamed_for_a_place_that_a_peer_named),
