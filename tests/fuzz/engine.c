@@ -90,7 +90,7 @@ static void do_link(struct world *w)
 {
 	struct wire *wire = pick(w);
 	uint8_t byte = next(w);
-	if (wire == NULL)
+	if (wire == NULL || wire->mirror) /* a web server has no link that could end */
 		return;
 	if (!wire->up && byte % 4 != 0) {
 		wire->up = true;

@@ -96,7 +96,8 @@ static void op_send(struct engine_link *link, const struct message *m, void *dat
 	struct err err = ERR_INIT;
 	struct wire *wire = wire_of(link);
 	AUTO_BUF frame = {0};
-	expect(wire->up && !wire->mirror && m->type != MESSAGE_PART);
+	expect(wire->up && !wire->mirror);
+	expect(m->type != MESSAGE_PART || m->part.len == 0); /* the answer to a probe */
 	expect(message_encode(m, &frame, &err) == 0);
 	if (m->type == MESSAGE_CANCEL)
 		world_forget_ask(wire, m->cancel.id);
