@@ -39,7 +39,8 @@ struct link {
 	struct event *deadline; /* of the dial, later to tell of an end from the loop */
 	struct err why;
 	bool wants_room;
-	bool busy; /* a callback runs: freeing waits for its end */
+	bool dialling; /* libevent is being told to connect */
+	bool busy;     /* a callback runs: freeing waits for its end */
 	bool freed;
 	struct buf frame;
 	uint64_t control_bytes;
@@ -257,7 +258,10 @@ static void on_event(struct bufferevent *bev, short what, void *data)
 	else
 		(void)err_raise(
 			&link->why, ERR_AGAIN, "link: %s", evutil_socket_error_to_string(error));
-	tell_down(link);
+	if (link->dialling)
+		end_later(link);
+	else
+		tell_down(link);
 }
 
 /* fd -1: to be connected. The fd is the link's, also on failure. */
@@ -312,17 +316,19 @@ int link_accept(const struct link_params *params, int take_fd, const void *early
 	return 0;
 }
 
-static void set_deadline(struct link *link)
+/* A connection that fails at once, as without a route, is told like one that fails later: libevent
+ * calls on_event() before it returns, and nobody has the link yet. */
+static void begin_dial(struct link *link)
 {
 	unsigned ms = link->limits.dial_ms;
 	struct timeval wait = {ms / 1000, 1000 * (ms % 1000)};
 	(void)event_add(link->deadline, &wait);
+	link->dialling = true;
 }
 
-/* A connection that fails at once is told like one that fails later. */
-static void connected(struct link *link, int r)
+static void end_dial(struct link *link, int r)
 {
-	set_deadline(link);
+	link->dialling = false;
 	if (r == 0 || link->state == LINK_ENDED)
 		return;
 	(void)err_raise(&link->why, ERR_AGAIN, "link: %s",
@@ -350,7 +356,8 @@ int link_dial(const struct link_params *params, const struct node_address *addre
 	}
 	const struct sockaddr *to =
 		ipv4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6;
-	connected(link, bufferevent_socket_connect(link->bev, to, ipv4 ? sizeof(in) : sizeof(in6)));
+	begin_dial(link);
+	end_dial(link, bufferevent_socket_connect(link->bev, to, ipv4 ? sizeof(in) : sizeof(in6)));
 	*ret = link;
 	return 0;
 }
@@ -368,7 +375,8 @@ int link_dial_url(const struct link_params *params, struct evdns_base *dns, cons
 		link_free(link);
 		return -1;
 	}
-	connected(link,
+	begin_dial(link);
+	end_dial(link,
 		bufferevent_socket_connect_hostname(
 			link->bev, dns, AF_UNSPEC, parts.host, parts.port));
 	*ret = link;

@@ -162,6 +162,24 @@ static void nobody_there(void **state)
 	link_free(NULL);
 }
 
+/* connect() fails at once where no route leads, as while a machine has no address: that, too, is
+ * told from the loop, when its owner has the link. */
+static void no_way_there(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = ERR_INIT;
+	struct link_params p = params(f);
+	/* TCP goes to no multicast group (ip(7): ENETUNREACH). */
+	const struct node_address group = {.ip = {[10] = 0xff, 0xff, 224, 0, 0, 1}, .port = 1};
+	for (int url = 0; url < 2; url++) {
+		assert_ok(url ? link_dial_url(&p, NULL, "http://224.0.0.1:1", &f->link, &err)
+			      : link_dial(&p, &group, &f->link, &err));
+		assert_string_equal(f->log, "");
+		expect_down(f, "down ", ERR_AGAIN, "link: Network is unreachable");
+		assert_null(f->link);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +189,7 @@ int main(int argc, char **argv)
 		CASE(an_endless_answer_is_cut),
 		CASE(who_does_not_answer_is_cut),
 		CASE(nobody_there),
+		CASE(no_way_there),
 	};
 	return TEST_MAIN(tests);
 }
