@@ -368,14 +368,33 @@ int engine_tell_touch(struct engine *engine, const struct chunk *chunk, struct e
 	return vec_push(&engine->touches, *chunk, err);
 }
 
+/* A connection ends with the address that it was made from, but that shows only when the other
+ * side's silence has lasted for many seconds. */
+static void cut_links(struct engine *engine)
+{
+	for (struct engine_link *link = engine->links, *next; link != NULL; link = next) {
+		next = link->next;
+		if (link->peer == NULL || !link->peer->mirror)
+			engine_link_close(link);
+	}
+	engine->housekeeping_us = engine->now_us; /* which dials the origin */
+}
+
 void engine_readdress(struct engine *engine, const struct node_address *address, uint64_t now_us)
 {
+	static const struct node_address none;
+	const struct node_address *old = &engine->params.self.address;
+	bool moved = memcmp(old->ip, none.ip, sizeof(none.ip)) != 0 &&
+		memcmp(old->ip, address->ip, sizeof(none.ip)) != 0;
 	engine->now_us = now_us;
 	engine->params.self.address = *address;
 	if (!engine->params.peers)
 		engine->params.self.address.port = 0;
 	engine->homes_stale = true;
-	if (engine->tracker != NULL && engine->tracker->link != NULL && engine->tracker->link->up)
+	if (moved)
+		cut_links(engine);
+	else if (engine->tracker != NULL && engine->tracker->link != NULL &&
+		engine->tracker->link->up)
 		engine_join(engine, engine->tracker->link);
 }
 

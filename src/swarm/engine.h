@@ -141,6 +141,7 @@ uint64_t engine_tick(struct engine *engine, uint64_t now_us);
 void engine_tell_step(struct engine *engine, const char *step, unsigned percent);
 void engine_tell_counter(struct engine *engine, enum message_counter which, uint64_t value);
 int engine_tell_touch(struct engine *engine, const struct chunk *chunk, struct err *err);
+/* Another address is ours now: what was connected from the one before is cut, and dialled anew. */
 void engine_readdress(struct engine *engine, const struct node_address *address, uint64_t now_us);
 
 void engine_stat(const struct engine *engine, struct swarm_stat *ret);

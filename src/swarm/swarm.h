@@ -66,7 +66,7 @@ void swarm_lost(struct swarm *swarm, const struct node_id *id);
 void swarm_tell_step(struct swarm *swarm, const char *step, unsigned percent);
 void swarm_tell_counter(struct swarm *swarm, enum message_counter which, uint64_t value);
 void swarm_tell_touch(struct swarm *swarm, const struct chunk *chunk); /* in order of first touch */
-/* Another address is ours now. */
+/* Another address is ours now: links of the one before are made anew at once. */
 void swarm_readdress(struct swarm *swarm, const struct node_address *listen);
 
 void swarm_stat(const struct swarm *swarm, struct swarm_stat *ret);

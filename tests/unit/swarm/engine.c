@@ -180,6 +180,27 @@ static void touches_keep_their_side_of_a_step(void **state)
 	expect_touched(f, 1766);
 }
 
+/* As when a lease is renewed to another address: the link is made anew at once, not when TCP finds
+ * out; to hear of the same address again means nothing. */
+static void a_new_address_makes_links_anew(void **state)
+{
+	struct fixture *f = *state;
+	struct node_address address = {.ip = {10, 1}, .port = 7};
+	engine_readdress(f->engine, &address, f->now_us);
+	join(f);
+	struct engine_link *first = f->origin;
+	engine_readdress(f->engine, &address, f->now_us);
+	expect(f, "join ");
+	assert_ptr_equal(f->origin, first);
+	address.ip[1] = 2;
+	engine_readdress(f->engine, &address, f->now_us);
+	assert_null(f->origin);
+	(void)engine_tick(f->engine, f->now_us);
+	assert_non_null(f->origin);
+	join(f);
+	expect(f, "");
+}
+
 static void touches_wait_for_an_origin(void **state)
 {
 	struct fixture *f = *state;
@@ -210,6 +231,7 @@ int main(int argc, char **argv)
 		CASE(many_touches_come_early),
 		CASE(touches_keep_their_side_of_a_step),
 		CASE(touches_wait_for_an_origin),
+		CASE(a_new_address_makes_links_anew),
 	};
 	return TEST_MAIN(tests);
 }
