@@ -279,6 +279,17 @@ static void timed_out(struct http_channel *c, struct err *err)
 	err_raise(err, ERR_BUG, "a deadline of nothing");
 }
 
+/* What stands still, as after a change of our address, stands still on every connection that is
+ * kept to that host: one deadline is enough to find it out. */
+static void drop_idle(struct http_host *host)
+{
+	for (struct http_channel *c = TAILQ_FIRST(&host->channels), *next; c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
+		if (c->state == HTTP_CHANNEL_IDLE)
+			http_channel_free(c);
+	}
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd;
@@ -301,6 +312,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *data)
 			return;
 	}
 	struct err err = ERR_INIT;
+	drop_idle(host);
 	timed_out(c, &err);
 	http_channel_fail(c, &err);
 }

@@ -35,6 +35,30 @@ static void codings(void **state)
 	stop(&f);
 }
 
+/* One connection stands still: the other that was kept is not tried, and does not cost as long. */
+static void still(void **state)
+{
+	(void)state;
+	static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
+	struct fixture f;
+	struct result first = {0}, second = {0}, r;
+	START(&f, {ok}, {ok}, {""}, {ok});
+	get_params(&f, &first, (struct http_get_params){.url = "/"});
+	get_params(&f, &second, (struct http_get_params){.url = "/"});
+	wait_for(&f, &first);
+	wait_for(&f, &second);
+	body_is(&first, "ab");
+	body_is(&second, "ab");
+	assert_int_equal(f.script.connections, 2);
+	get(&f, &r, "/", 0, 0);
+	failed(&r, ERR_AGAIN, "no answer within 300 ms");
+	assert_int_equal(f.script.connections, 2);
+	get(&f, &r, "/", 0, 0);
+	body_is(&r, "ab");
+	assert_int_equal(f.script.connections, 3);
+	stop(&f);
+}
+
 static void misbehaving(void **state)
 {
 	(void)state;
@@ -154,6 +178,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(codings),
+		cmocka_unit_test(still),
 		cmocka_unit_test(misbehaving),
 		cmocka_unit_test(reset),
 		cmocka_unit_test(refused),
