@@ -144,21 +144,32 @@ static void origin_catalog(struct origin *o)
 	o->manifest.catalog = origin_object(o, bytes.data, bytes.len);
 }
 
-/* Signs and publishes what the manifest is by now. */
-static void origin_issue(struct origin *o, uint64_t serial, int64_t issued, int64_t lifetime)
+static void origin_unsign(struct origin *o)
 {
-	AUTO_BUF text = {0};
 	VEC_FOREACH(signature, &o->manifest.signatures)
 		signature_done(signature);
 	o->manifest.signatures.len = 0;
-	o->manifest.serial = serial;
-	o->manifest.issued = issued;
-	o->manifest.expires = issued + lifetime;
-	must(manifest_sign(&o->manifest, &o->key, &fixture_err));
+}
+
+/* Publishes the manifest as it is. */
+static void origin_publish(const struct origin *o)
+{
+	AUTO_BUF text = {0};
 	must(manifest_encode(&o->manifest, &text, &fixture_err));
 	AUTO_FREE char *dir = fixture_path(o->dir, "v1/manifests");
 	must(path_mkdirs(dir, &fixture_err));
 	test_write(dir, "demo", text.data, text.len);
+}
+
+/* Signs and publishes it. */
+static void origin_issue(struct origin *o, uint64_t serial, int64_t issued, int64_t lifetime)
+{
+	o->manifest.serial = serial;
+	o->manifest.issued = issued;
+	o->manifest.expires = issued + lifetime;
+	origin_unsign(o);
+	must(manifest_sign(&o->manifest, &o->key, &fixture_err));
+	origin_publish(o);
 }
 
 static void origin_handle(struct http_exchange *x, void *data)

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "node/parts.h"
 
+#include <fnmatch.h>
+
 static void check_state(const char *name, const char *text)
 {
 	AUTO_FREE char *path = path_printf(&fixture_err, "%s/state/%s", origin.dir, name);
@@ -226,10 +228,31 @@ static void says_what_waiting_does_not_mend(void **state)
 	struct client c;
 	(void)state;
 	client_init(&c, &origin);
-	origin_issue(&origin, 7, time(NULL) - 7200, 3600);
+	/* The origin's clock says the same as ours. */
+	static const char date[] = "20[0-9][0-9]-[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:"
+				   "[0-6][0-9] UTC";
+	char pattern[512];
+	origin_issue(&origin, 7, 1000, 1000);
 	client_start(&c);
 	assert_true(wait_for(&origin, &c.failed, PATIENCE_S));
 	assert_int_equal(c.failure.kind, ERR_UNTRUSTED);
+	snprintf(pattern, sizeof(pattern),
+		"origin '%s': manifest 'demo' expired at 1970-01-01 00:33:20 UTC: here it is %s, "
+		"at the origin %s",
+		origin.url, date, date);
+	if (fnmatch(pattern, c.failure.msg, 0) != 0)
+		fail_msg("'%s'", c.failure.msg);
+	assert_string_equal(c.failure.hint,
+		"the origin issues a new one when it is asked; if it did, set the clock");
+	client_stop(&c);
+
+	origin_unsign(&origin);
+	origin_publish(&origin);
+	client_start(&c);
+	assert_true(wait_for(&origin, &c.failed, PATIENCE_S));
+	snprintf(pattern, sizeof(pattern), "origin '%s': manifest 'demo' has no signature",
+		origin.url);
+	assert_err(&c.failure, ERR_UNTRUSTED, pattern);
 	client_stop(&c);
 
 	origin_issue(&origin, 7, time(NULL), 3600);
@@ -284,7 +307,9 @@ static void goes_on_with_the_manifest_of_a_dead_node(void **state)
 	client_boot(&c);
 	digest_hex(&origin.manifest.catalog.digest, hex);
 	client_stop(&c);
-	/* Another generation is there by now, and ours has expired. */
+	/* Ours has expired, and another generation is there by now. */
+	origin_issue(&origin, 7, time(NULL) - 7200, 3600);
+	test_shell("cp '%s/v1/manifests/demo' '%s/manifest'", origin.dir, c.config.state_dir);
 	origin_file(&origin, "zz", "more");
 	origin_catalog(&origin);
 	origin_issue(&origin, 8, time(NULL), 3600);

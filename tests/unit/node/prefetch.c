@@ -2,13 +2,24 @@
 /* What a node fetches ahead, and what it keeps for the next boot on its disk. */
 #include "fixture.h"
 
-static void with_disk(struct client *c)
+#include "base/log.h"
+#include "cache/layout.h"
+#include "node/parts.h"
+
+#include <fnmatch.h>
+
+static void with_disk_at(struct client *c, const char *name)
 {
 	client_init(c, &origin);
-	AUTO_FREE char *disk = fixture_path(origin.dir, "cache");
+	AUTO_FREE char *disk = fixture_path(origin.dir, name);
 	must(path_mkdirs(disk, &fixture_err));
 	c->config.cache.disk = TAKE_PTR(disk);
 	c->config.cache.disk_max = 32 << 20;
+}
+
+static void with_disk(struct client *c)
+{
+	with_disk_at(c, "cache");
 }
 
 /* A profile of two chunks of the first path, and of three that are not there. */
@@ -123,6 +134,34 @@ static void boots_from_its_disk(void **state)
 	client_done(&c);
 }
 
+/* What a disk lost is fetched again, and the reader does not see it. */
+static void fetches_what_is_rotten(void **state)
+{
+	struct client c;
+	(void)state;
+	with_disk(&c);
+	client_boot(&c);
+	client_connect(&c);
+	client_check_all(&c);
+	client_stop(&c);
+	test_shell("printf 12345678 | dd of='%s/cache/chunks' bs=1 seek=%u conv=notrunc "
+		   "status=none",
+		origin.dir, LAYOUT_ZONES_OFF + 500000);
+	unsigned before = origin.object_requests;
+	client_boot(&c);
+	client_connect(&c);
+	client_check_all(&c);
+	assert_int_equal(origin.object_requests, before + 1);
+	check_status(&c, "\"rotten\":1,");
+	/* And kept: the next boot asks nobody. */
+	client_stop(&c);
+	client_boot(&c);
+	client_connect(&c);
+	client_check_all(&c);
+	assert_int_equal(origin.object_requests, before + 1);
+	client_done(&c);
+}
+
 /* A node without a system knows from the note what of its disk is private. */
 static void remembers_what_is_private(void **state)
 {
@@ -158,6 +197,65 @@ static void boots_without_its_origin(void **state)
 	origin_up(&origin);
 }
 
+static void keep_refusal(enum log_level level, const char *line, void *data)
+{
+	(void)level;
+	if (strncmp(line, "the last good manifest: ", 24) == 0)
+		snprintf(data, 256, "%s", line + 24);
+}
+
+/* Without an origin the disk's manifest is held against keys and clock like any other; what fails
+ * is waited with, not used. Returns what was said of it. */
+static const char *check_not_used(struct client *c)
+{
+	static char line[256];
+	line[0] = '\0';
+	log_setup(LOG_LEVEL_INFO, keep_refusal, line);
+	client_start(c);
+	for (int i = 0; i < 200 && line[0] == '\0'; i++)
+		run_for(&origin, 100);
+	run_for(&origin, 500);
+	log_setup(LOG_LEVEL_INFO, NULL, NULL);
+	assert_false(c->ready || c->failed);
+	client_done(c);
+	return line;
+}
+
+static void a_disk_is_no_way_around_trust(void **state)
+{
+	struct client c;
+	struct secret_key other = {0};
+	AUTO_BUF text = {0};
+	(void)state;
+	with_disk(&c);
+	client_boot(&c);
+	client_stop(&c);
+	test_shell("cp -r '%s/cache' '%s/old'", origin.dir, origin.dir);
+	origin_down(&origin);
+	/* Another key by the same name. */
+	must(secret_key_generate("test-1", &other, &fixture_err));
+	public_key_done(&c.config.keys.items[0]);
+	must(secret_key_public(&other, &c.config.keys.items[0], &fixture_err));
+	assert_string_equal(check_not_used(&c),
+		"manifest 'demo' has a wrong signature by the trusted key 'test-1', ignoring");
+	secret_key_done(&other);
+	/* One that has expired since. */
+	origin_up(&origin);
+	with_disk_at(&c, "old");
+	client_boot(&c);
+	origin_issue(&origin, 7, 1000, 1000);
+	must(manifest_encode(&origin.manifest, &text, &fixture_err));
+	node_search_remember(c.node->sources.cache, &origin.manifest, &text);
+	client_stop(&c);
+	origin_down(&origin);
+	const char *said = check_not_used(&c);
+	if (fnmatch("manifest 'demo' expired at 1970-01-01 00:33:20 UTC: here it is 20[0-9][0-9]-"
+		    "[01][0-9]-[0-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9] UTC, ignoring",
+		    said, 0) != 0)
+		fail_msg("'%s'", said);
+	origin_up(&origin);
+}
+
 static void refuses_a_replay(void **state)
 {
 	struct client c;
@@ -174,6 +272,9 @@ static void refuses_a_replay(void **state)
 	assert_string_equal(c.failure.msg + strlen(text),
 		"manifest 'demo' has serial 6, but this machine has seen 7");
 	assert_int_equal(c.failure.kind, ERR_UNTRUSTED);
+	assert_string_equal(c.failure.hint,
+		"an old one was sent again, or two origins count apart: they must share --state; "
+		"to go back to an old system, issue it anew");
 	client_stop(&c);
 	origin_issue(&origin, 8, time(NULL), 3600);
 	client_boot(&c);
@@ -204,8 +305,10 @@ int main(int argc, char **argv)
 		ORIGIN_CASE(shares_a_pool),
 		ORIGIN_CASE(stops_when_the_cache_is_full),
 		ORIGIN_CASE(boots_from_its_disk),
+		ORIGIN_CASE(fetches_what_is_rotten),
 		ORIGIN_CASE(remembers_what_is_private),
 		ORIGIN_CASE(boots_without_its_origin),
+		ORIGIN_CASE(a_disk_is_no_way_around_trust),
 		ORIGIN_CASE(refuses_a_replay),
 		ORIGIN_CASE(keeps_its_own_profile),
 	};

@@ -143,9 +143,13 @@ static void killed(uint64_t seed)
 {
 	struct world_params params = storm(seed);
 	params.kill_percent = 20;
-	expect_at_most(run("20 % killed, all at once", &params).origin, 1.10);
+	struct world_result r = run("20 % killed, all at once", &params);
+	expect_at_most(r.origin, 1.10);
+	expect_at_most(r.longest_s, 3);
 	params.spread_us = params.think_us;
-	expect_at_most(run("20 % killed, staggered", &params).origin, 1.10);
+	r = run("20 % killed, staggered", &params);
+	expect_at_most(r.origin, 1.10);
+	expect_at_most(r.longest_s, 3);
 }
 
 static void second_storm(uint64_t seed)
