@@ -74,8 +74,11 @@ static const char *const netboot[] = {
 	"!drivers/net/usb/net1080",
 	"!drivers/net/usb/plusb",
 	"!drivers/net/usb/zaurus",
-	/* a network root: its block device, a namespace of the node's own, VLANs */
+	/* a network root: its block device, its tables in memory, a namespace of the node's own,
+	   VLANs */
 	"drivers/block/nbd",
+	"drivers/block/brd",
+	"drivers/md/dm-mod",
 	"drivers/net/macvlan",
 	"net/8021q/8021q",
 	"net/ipv6/ipv6",

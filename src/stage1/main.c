@@ -26,6 +26,7 @@
 #include "stage1/root.h"
 #include "stage1/swap.h"
 #include "stage1/sysfile.h"
+#include "stage1/tables.h"
 #include "stage1/timeline.h"
 
 #include <fcntl.h>
@@ -53,7 +54,7 @@ struct boot {
 	bool has_netroot; /* the image comes over the network */
 	struct netroot netroot;
 	pid_t reporter; /* 0: none */
-	char *copy;     /* of the image, in memory; NULL: where the plan says */
+	char *image; /* when it is not where the plan says: a copy in memory, or its tables are */
 };
 
 /* /dev/console may be missing or closed when we start; nothing must land on fd 0 to 2 by accident.
@@ -100,7 +101,11 @@ static int read_cmdline(struct boot *boot, struct err *err)
 	if (cmdline_parse(text, &boot->cmdline, err) < 0)
 		return -1;
 	warn_of_unknown_parameters(&boot->cmdline);
-	return strvec_push(&boot->cmdline.words, NBD_ALONE, err);
+	static const char *const params[] = {NBD_ALONE, TABLES_DISK_COUNT, TABLES_DISK_SIZE};
+	for (size_t i = 0; i < ARRAY_LEN(params); i++)
+		if (strvec_push(&boot->cmdline.words, params[i], err) < 0)
+			return -1;
+	return 0;
 }
 
 static int read_plan(struct boot *boot, const char *path, struct err *err)
@@ -145,9 +150,13 @@ static int get_image(struct boot *boot, struct err *err)
 	boot->netroot = NETROOT_INIT;
 	if (netroot_attach(&env, &boot->netroot, err) < 0 || read_plan(boot, NETROOT_PLAN, err) < 0)
 		return -1;
-	if (!netroot_wants_copy(&boot->cmdline))
-		return 0;
-	return netroot_copy(&env, &boot->netroot, boot->plan.image_size, &boot->copy, err);
+	if (netroot_wants_copy(&boot->cmdline))
+		return netroot_copy(&env, &boot->netroot, boot->plan.image_size, &boot->image, err);
+	struct err slow = ERR_INIT;
+	timeline_begin(&boot->timeline, "tables");
+	if (tables_hold(boot->plan.image, &boot->modules, &boot->image, &slow) < 0)
+		log_ignored(&slow);
+	return 0;
 }
 
 /* Swap is a help and no need: whatever is wrong with it is said, and the boot goes on. */
@@ -248,8 +257,11 @@ static int boot(struct boot *boot, struct err *err)
 	hardware_stop(&boot->hardware);
 	timeline_begin(timeline, "root");
 	const char *size = cmdline_get(&boot->cmdline, "snowboot.root_size");
-	const char *image = boot->copy != NULL ? boot->copy : boot->plan.image;
-	if (root_mount(image, size, &boot->modules, err) < 0 || root_populate(&boot->plan, err) < 0)
+	const char *image = boot->image != NULL ? boot->image : boot->plan.image;
+	if (root_mount(image, size, &boot->modules, err) < 0)
+		return -1;
+	tables_release();
+	if (root_populate(&boot->plan, err) < 0)
 		return -1;
 	return hand_over(boot, err);
 }
@@ -258,10 +270,11 @@ static int boot(struct boot *boot, struct err *err)
 static void clean_up(struct boot *boot)
 {
 	root_unmount();
+	tables_release();
 	reporter_stop(boot->reporter);
 	boot->reporter = 0;
 	netroot_stop(&boot->netroot);
-	free(TAKE_PTR(boot->copy));
+	free(TAKE_PTR(boot->image));
 	(void)umount2("/run/nixos-etc-metadata", MNT_DETACH); /* often not mounted */
 	hardware_stop(&boot->hardware);
 	hardware_join(&boot->hardware, JOIN_MS);

@@ -29,10 +29,10 @@ static int look_inside(struct lab *lab, struct lab_client *client, const char *s
 {
 	struct console *c = vm_console(client->vm);
 	if (guest_command_line(c, system, err) < 0 || guest_stage1_report(c, system, err) < 0 ||
-		netroot_processes(c, err) < 0 || guest_closure(c, system, err) < 0 ||
-		netroot_log_after(c, off_ms, err) < 0)
+		netroot_processes(c, err) < 0 || netroot_tables(c, err) < 0 ||
+		guest_closure(c, system, err) < 0 || netroot_log_after(c, off_ms, err) < 0)
 		return -1;
-	lab_step(lab, "command line, stage 1's report, processes, closure, no I/O error");
+	lab_step(lab, "command line, stage 1's report, processes, tables, closure, no I/O error");
 	return 0;
 }
 

@@ -327,6 +327,17 @@ int netroot_processes(struct console *c, struct err *err)
 	return err_raise(err, ERR_IO, "supervisor and node, with their OOM scores: '%s'", output);
 }
 
+int netroot_tables(struct console *c, struct err *err)
+{
+	/* The first word is how many reads were done (Linux Documentation/block/stat.rst). */
+	return shell_must(c,
+		"[ $(cat /sys/block/dm-0/dm/name) = snowboot-image ] && "
+		"grep -q '^/dev/dm-0 [^ ]* squashfs ro' /proc/mounts && "
+		"read -r n _ < /sys/block/nbd0/stat && read -r m _ < /sys/block/dm-0/stat && "
+		"echo $m reads, $n of the node && [ $((2 * n)) -lt $m ]",
+		SHORT_MS, NULL, err);
+}
+
 int netroot_told_of_waiting(struct console *c, struct err *err)
 {
 	return shell_must(c,

@@ -58,6 +58,8 @@ int netroot_reboot(struct lab_client *client, struct err *err);
 /* It starts the kernel anew by itself, with the same command line, and comes to `running` again. */
 int netroot_kexec(struct lab *lab, struct lab_client *client, const char *system, struct err *err);
 
+/* The image's tables are in the kernel's memory: most reads of the image do not reach the node. */
+int netroot_tables(struct console *c, struct err *err);
 /* Supervisor and node run, named and guarded as they must be. */
 int netroot_processes(struct console *c, struct err *err);
 /* The kernel reports no I/O error, and no task that waited for more than two minutes. */
