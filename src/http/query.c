@@ -42,3 +42,18 @@ int http_query_get(const char *query, const char *name, char **ret, struct err *
 	}
 	return 0;
 }
+
+int http_query_put(const char *text, struct buf *out, struct err *err)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+	while (*text != '\0') {
+		size_t len = strspn(text, plain);
+		if (buf_put(out, text, len, err) < 0)
+			return -1;
+		text += len;
+		if (*text != '\0' && buf_printf(out, err, "%%%02X", (uint8_t)*text++) < 0)
+			return -1;
+	}
+	return 0;
+}

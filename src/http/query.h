@@ -4,7 +4,7 @@
 
 /* The query of a URL as forms write it: name=value&…, '+' for a blank, %XX for any byte. */
 
-#include "base/err.h"
+#include "base/buf.h"
 
 /*
  * The decoded value of the first field `name`: 1 and *ret, which the caller owns, or 0 when there
@@ -12,5 +12,8 @@
  * or a control character.
  */
 int http_query_get(const char *query, const char *name, char **ret, struct err *err);
+
+/* Appends `text` as a value: what is neither letter, digit nor one of -._~ as %XX. ERR_NOMEM. */
+int http_query_put(const char *text, struct buf *out, struct err *err);
 
 #endif

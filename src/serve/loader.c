@@ -332,6 +332,15 @@ void loader_look(struct origin *o)
 	}
 }
 
+bool loader_loads(const struct origin *o, const char *client)
+{
+	const struct loading *l;
+	TAILQ_FOREACH(l, &o->loadings, entry)
+		if (strcmp(tftp_exchange_peer(l->exchange), client) == 0)
+			return true;
+	return false;
+}
+
 void loader_tell(struct origin *o)
 {
 	struct loading *l;

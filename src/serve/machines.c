@@ -61,6 +61,7 @@ static struct machine *add(struct machines *machines, uint64_t now_us)
 		make_place(machines);
 	m->began_us = now_us;
 	m->seen_us = now_us;
+	m->moved_us = now_us;
 	TAILQ_INSERT_HEAD(&machines->list, m, entry);
 	machines->len++;
 	return m;
@@ -198,6 +199,7 @@ void machine_saw(struct machine *m, const struct machine_event *event, uint64_t 
 	if (dhcp && m->dhcp_us != 0)
 		began_us = m->dhcp_us;
 	m->dhcp_us = 0;
+	m->moved_us = now_us;
 	m->percent = 0;
 	free(TAKE_PTR(m->failure));
 	last = m->step_count > 0 ? &m->steps[m->step_count - 1] : NULL;
@@ -223,6 +225,39 @@ void machine_fails(struct machine *m, const char *why)
 	free(m->failure);
 	m->failure = why != NULL ? strdup(why) : NULL; /* without memory it failed all the same */
 	snprintf(m->step, sizeof(m->step), "failed");
+}
+
+void machine_gave_up(struct machine *m, const char *why, uint64_t now_us)
+{
+	put_step(m, "failed", now_us, now_us);
+	m->moved_us = now_us;
+	m->percent = 0;
+	machine_fails(m, why);
+}
+
+/* What only asked for an address, or is a node on a host, boots nothing from here. */
+static bool boots_from_here(const struct machine *m)
+{
+	return has_step(m, "script") || has_step(m, "kernel") || has_step(m, "initrd") ||
+		has_step(m, "uki");
+}
+
+bool machine_is_overdue(const struct machine *m, uint64_t now_us)
+{
+	return !m->linked && now_us >= m->moved_us + MACHINE_SILENT_US && boots_from_here(m) &&
+		!has_step(m, "multi-user") && strcmp(m->step, "failed") != 0 &&
+		strcmp(m->step, "silent") != 0;
+}
+
+void machine_falls_silent(struct machine *m)
+{
+	char why[96];
+	snprintf(why, sizeof(why), "nothing was heard of it for %u min after '%s'",
+		(unsigned)(MACHINE_SILENT_US / 60000000), m->step);
+	free(m->failure);
+	m->failure = strdup(why); /* without memory it is silent all the same */
+	m->percent = 0;
+	snprintf(m->step, sizeof(m->step), "silent");
 }
 
 void machine_set_system(struct machine *m, const char *name)
@@ -314,6 +349,7 @@ struct machine *machines_join(
 		return NULL;
 	found->has_id = true;
 	found->linked = true;
+	found->moved_us = now_us;
 	free(TAKE_PTR(found->failure));
 	found->member = *member;
 	found->serial = join->serial;
@@ -389,6 +425,7 @@ void machine_leaves(struct machine *m, uint64_t now_us)
 	m->linked = false;
 	m->owner = NULL;
 	m->seen_us = now_us;
+	m->moved_us = now_us;
 }
 
 uint64_t machine_rate(const struct machine *m, uint64_t now_us)

@@ -14,6 +14,9 @@
 
 #include <sys/queue.h>
 
+/* A boot that is heard of no more for this long, and did not come to its end, is silent. */
+#define MACHINE_SILENT_US ((uint64_t)600 * 1000000)
+
 #define MACHINES_MAX 4096    /* the one not heard of for longest makes place */
 #define MACHINE_STEPS_MAX 64 /* of one boot */
 #define MACHINE_SAMPLES_MAX 512
@@ -39,7 +42,7 @@ struct machine {
 	char mac[18];        /* "" unknown */
 	char lease[64];      /* the address that our DHCP gave it, "" none */
 	char *system;        /* toplevel's file name, or NULL */
-	char *failure;       /* why it was given nothing to boot, or NULL */
+	char *failure;       /* why it was given nothing to boot, or why it is not up, or NULL */
 	struct identity who; /* as its boot loader said */
 	/* Of its node: */
 	bool has_id, linked;
@@ -49,7 +52,8 @@ struct machine {
 	uint64_t counters[LINK_COUNTERS];
 	/* Of the present boot: */
 	uint64_t began_us, seen_us;
-	uint64_t dhcp_us; /* a DHCP exchange that may begin a boot; 0: none */
+	uint64_t moved_us; /* its last step, or its link's end */
+	uint64_t dhcp_us;  /* a DHCP exchange that may begin a boot; 0: none */
 	char step[32];
 	unsigned percent;
 	struct machine_step steps[MACHINE_STEPS_MAX];
@@ -93,6 +97,12 @@ void machine_saw(struct machine *machine, const struct machine_event *event, uin
 void machine_transfers(struct machine *machine, const char *step, unsigned percent);
 /* It was told why it boots nothing. Its next step ends that. */
 void machine_fails(struct machine *machine, const char *why);
+/* Its stage 1 gave up: a step of its own. Its next step ends that. */
+void machine_gave_up(struct machine *machine, const char *why, uint64_t now_us);
+/* Its boot has begun, is not over, and nothing was heard of it for MACHINE_SILENT_US. */
+bool machine_is_overdue(const struct machine *machine, uint64_t now_us);
+/* "silent" is its step until the next one. */
+void machine_falls_silent(struct machine *machine);
 void machine_set_system(struct machine *machine, const char *name);
 
 /* What a node says of itself when it joins. */

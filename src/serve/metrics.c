@@ -6,6 +6,7 @@
 #include "serve/parts.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static int put(
 	struct buf *out, const char *name, const char *type, const char *help, struct err *err)
@@ -103,19 +104,26 @@ static int put_machines(const struct origin *o, struct buf *out, struct err *err
 		[SOURCE_PEER] = COUNTER_PEER_BYTES,
 		[SOURCE_ORIGIN] = COUNTER_ORIGIN_BYTES,
 	};
-	uint64_t sums[SOURCES] = {0}, linked = 0, seen = 0;
+	uint64_t sums[SOURCES] = {0}, linked = 0, failed = 0, silent = 0, other = 0;
 	const struct machine *m;
 	TAILQ_FOREACH(m, &o->machines.list, entry) {
-		seen++;
+		bool gone = !m->linked;
+		bool has_failed = gone && strcmp(m->step, "failed") == 0;
+		bool is_silent = gone && strcmp(m->step, "silent") == 0;
 		linked += m->linked;
+		failed += has_failed;
+		silent += is_silent;
+		other += gone && !has_failed && !is_silent;
 		for (size_t i = 0; i < SOURCES; i++)
 			sums[i] += m->counters[counters[i]];
 	}
 	if (put(out, "machines", "gauge", "Machines by state.", err) < 0 ||
 		buf_printf(out, err,
 			"snowboot_origin_machines{state=\"linked\"} %" PRIu64
+			"\nsnowboot_origin_machines{state=\"failed\"} %" PRIu64
+			"\nsnowboot_origin_machines{state=\"silent\"} %" PRIu64
 			"\nsnowboot_origin_machines{state=\"other\"} %" PRIu64 "\n",
-			linked, seen - linked) < 0 ||
+			linked, failed, silent, other) < 0 ||
 		put(out, "read_bytes", "gauge",
 			"Bytes that readers on all known machines got in their present boot.",
 			err) < 0)

@@ -241,6 +241,7 @@ static void on_clock(evutil_socket_t fd, short what, void *data)
 	struct origin *o = data;
 	uint64_t now_us = hub_now_us();
 	struct request *r = TAILQ_FIRST(&o->requests);
+	failure_look(o);
 	news_look(o);
 	while (r != NULL) {
 		struct request *next = TAILQ_NEXT(r, entry);
@@ -287,6 +288,9 @@ void origin_handle(struct http_exchange *x, void *data)
 		return;
 	case ROUTE_UP:
 		choice_reply_up(o, x);
+		return;
+	case ROUTE_FAILED:
+		failure_reply(o, x);
 		return;
 	case ROUTE_INDEX:
 	case ROUTE_STATUS:

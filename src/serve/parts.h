@@ -111,6 +111,11 @@ const char *processor_first(const struct origin *origin, const char *arch);
 /* True when they are not all for the same. */
 bool processor_matters(const struct origin *origin);
 
+/* failure.c: answers ROUTE_FAILED. */
+void failure_reply(struct origin *origin, struct http_exchange *exchange);
+/* Looks for machines that fell silent, once a second. */
+void failure_look(struct origin *origin);
+
 /* explain.c: answers ROUTE_EXPLAIN. */
 void explain_reply(struct origin *origin, struct http_exchange *exchange);
 
@@ -177,6 +182,8 @@ void loader_made(
 	struct origin *origin, const char *toplevel, struct boot *boot, const struct err *failure);
 /* Machines hear how far their transfers by TFTP are. */
 void loader_look(struct origin *origin);
+/* True while the client at that address loads something. */
+bool loader_loads(const struct origin *origin, const char *client);
 /* And events tell it. */
 void loader_tell(struct origin *origin);
 

@@ -27,6 +27,7 @@ static const struct {
 	{"/v1/events", ROUTE_EVENTS},
 	{"/v1/explain", ROUTE_EXPLAIN},
 	{"/v1/up", ROUTE_UP},
+	{"/v1/failed", ROUTE_FAILED},
 	{"/metrics", ROUTE_METRICS},
 };
 

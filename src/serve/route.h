@@ -22,6 +22,7 @@ enum route_kind {
 	ROUTE_EVENTS,   /* /v1/events */
 	ROUTE_DISPATCH, /* /dispatch/REST: serve/dispatch_name.h reads it */
 	ROUTE_UP,       /* /v1/up */
+	ROUTE_FAILED,   /* /v1/failed */
 	ROUTE_EXPLAIN,  /* /v1/explain */
 	ROUTE_EXTLINUX, /* /pxelinux.cfg/NAME: serve/extlinux.h reads it */
 	ROUTE_METRICS,  /* /metrics */

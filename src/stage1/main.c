@@ -12,6 +12,7 @@
 #include "stage1/bootend.h"
 #include "stage1/check.h"
 #include "stage1/cmdline.h"
+#include "stage1/failure.h"
 #include "stage1/handover.h"
 #include "stage1/hardware.h"
 #include "stage1/init.h"
@@ -284,6 +285,21 @@ static void clean_up(struct boot *boot)
 		log_ignored(&err);
 }
 
+/* Shows what went wrong, and tells the server; back when there is to be another attempt. */
+static void fail(struct boot *boot, const struct err *cause)
+{
+	struct err err = ERR_INIT;
+	pid_t pid = 0;
+	if (failure_start(cause, &boot->cmdline, &boot->modules, &pid, &err) < 0)
+		log_ignored(&err);
+	if (pid > 0 && rescue_crashes(&boot->cmdline)) {
+		log_error("the boot failed, telling the server before the crash: %s", cause->msg);
+		failure_wait(&pid);
+	}
+	rescue(cause, &boot->cmdline, &boot->modules);
+	failure_stop(&pid);
+}
+
 int main(int argc, char **argv)
 {
 	if (strcmp(path_basename(argv[0]), "modprobe") == 0)
@@ -294,6 +310,8 @@ int main(int argc, char **argv)
 		return node_program_main();
 	if (strcmp(argv[0], REPORTER_NAME) == 0)
 		return reporter_main();
+	if (strcmp(argv[0], FAILURE_NAME) == 0)
+		return failure_main();
 	if (getpid() != 1) {
 		fprintf(stderr, "stage1: this is PID 1 of an initramfs, not a program to run\n");
 		return 2;
@@ -309,7 +327,7 @@ int main(int argc, char **argv)
 		if (mounted == 0)
 			(void)boot(&state, &err); /* always fails, or is never back */
 		clean_up(&state);
-		rescue(&err, &state.cmdline, &state.modules);
+		fail(&state, &err);
 		err_reset(&err);
 		if (mounted < 0)
 			mounted = mounts_kernel(&err);

@@ -45,17 +45,23 @@ bool netroot_wants_copy(const struct cmdline *cmdline)
 	return root != NULL && strcmp(root, "ram") == 0;
 }
 
-static int load_modules(const struct netroot_env *env, struct err *err)
+void netroot_load_network(const struct cmdline *cmdline, struct modules *modules)
 {
-	/* The first cannot be done without; which of the others are needed shows later. */
-	static const char *const helpful[] = {"af_packet", "ipv6", "macvlan"};
-	if (modules_load(env->modules, "nbd", err) < 0)
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(helpful); i++) {
+	static const char *const helpful[] = {"af_packet", "ipv6", "macvlan", "8021q"};
+	size_t count = ARRAY_LEN(helpful) - (cmdline_get(cmdline, "snowboot.vlan") == NULL);
+	for (size_t i = 0; i < count; i++) {
 		struct err missing = ERR_INIT;
-		if (modules_load(env->modules, helpful[i], &missing) < 0)
+		if (modules_load(modules, helpful[i], &missing) < 0)
 			log_debug("%s, going on", missing.msg);
 	}
+}
+
+/* The first cannot be done without; which of the others are needed shows later. */
+static int load_modules(const struct netroot_env *env, struct err *err)
+{
+	if (modules_load(env->modules, "nbd", err) < 0)
+		return -1;
+	netroot_load_network(env->cmdline, env->modules);
 	if (cmdline_get(env->cmdline, "snowboot.vlan") == NULL)
 		return 0;
 	return modules_load(env->modules, "8021q", err);

@@ -35,6 +35,8 @@ struct netroot {
 
 /* Whether this initramfs is that of a network root. */
 bool netroot_is_wanted(void);
+/* Loads what ways onto a network need beside drivers, as far as it is there. */
+void netroot_load_network(const struct cmdline *cmdline, struct modules *modules);
 /* snowboot.root=ram: all of the image is to be in memory before the system starts. */
 bool netroot_wants_copy(const struct cmdline *cmdline);
 

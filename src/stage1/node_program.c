@@ -13,6 +13,7 @@
 #include "stage1/guard.h"
 #include "stage1/kmsg.h"
 #include "stage1/netconf.h"
+#include "stage1/resolver.h"
 #include "stage1/supervisor.h"
 #include "stage1/sysfile.h"
 
@@ -21,7 +22,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define STATE_DIR "/run/snowboot"
@@ -124,29 +124,6 @@ static struct node_address listen_address(
 	return listen;
 }
 
-/*
- * The name servers of the first address, for origins that are named: what resolves reads this file
- * when it meets the first name, and never again. An initramfs has none; one that is there counts.
- */
-static void write_resolv_conf(const struct net_state *state)
-{
-	char text[256] = "", server[INET6_ADDRSTRLEN];
-	size_t len = 0;
-	for (size_t i = 0; i < ARRAY_LEN(state->dns); i++)
-		if (state->dns[i].s_addr != 0 &&
-			inet_ntop(AF_INET, &state->dns[i], server, sizeof(server)) != NULL)
-			len += (size_t)snprintf(
-				text + len, sizeof(text) - len, "nameserver %s\n", server);
-	if (!IN6_IS_ADDR_UNSPECIFIED(&state->dns6) &&
-		inet_ntop(AF_INET6, &state->dns6, server, sizeof(server)) != NULL)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "nameserver %s\n", server);
-	(void)mkdir("/etc", 0755); /* open() tells */
-	AUTO_FD int fd = open("/etc/resolv.conf", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	struct err err = ERR_INIT;
-	if (fd >= 0 && fd_write_full(fd, text, len, "/etc/resolv.conf", &err) < 0)
-		log_ignored(&err);
-}
-
 static void on_net(const struct net_state *state, void *data)
 {
 	struct program *program = data;
@@ -159,7 +136,7 @@ static void on_net(const struct net_state *state, void *data)
 	program->listen = listen_address(program, state);
 	if (program->node == NULL) {
 		event_del(program->patience);
-		write_resolv_conf(state);
+		resolver_write(state);
 		const struct node_ops ops = {.event = on_node, .data = program};
 		if (node_new(program->base, &program->conf.node, &ops, &program->node, &err) < 0) {
 			fail(&err);

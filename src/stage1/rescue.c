@@ -72,13 +72,18 @@ static void print_cause(const struct consoles *consoles, const struct err *cause
 	consoles_print(consoles, "\r\n");
 }
 
+bool rescue_crashes(const struct cmdline *cmdline)
+{
+	return cmdline_flag(cmdline, "boot.panic_on_fail") || cmdline_flag(cmdline, "stage1panic");
+}
+
 void rescue(const struct err *cause, const struct cmdline *cmdline, struct modules *modules)
 {
 	log_error("the boot failed: %s", cause->msg);
 	struct consoles consoles;
 	consoles_open(&consoles, cmdline);
 	print_cause(&consoles, cause);
-	if (cmdline_flag(cmdline, "boot.panic_on_fail") || cmdline_flag(cmdline, "stage1panic"))
+	if (rescue_crashes(cmdline))
 		crash();
 	const char *refused = shell_refused(cmdline, modules);
 	for (;;) {

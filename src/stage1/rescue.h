@@ -11,6 +11,8 @@
  * with boot.shell_on_fail unless Secure Boot is on. Returns when the user wants to retry. With
  * boot.panic_on_fail or stage1panic it crashes the kernel instead, which reboots by its panic=.
  */
+/* Whether it will do that. */
+bool rescue_crashes(const struct cmdline *cmdline);
 void rescue(const struct err *cause, const struct cmdline *cmdline, struct modules *modules);
 
 #endif

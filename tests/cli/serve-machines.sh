@@ -163,6 +163,38 @@ check_boots "$three" "$name"
 check_equal "status for a card that booted nothing" "$(code "$url/v1/up?mac=52-54-00-00-00-09")" 404
 check_equal "who says so by its card" "$(get "$url/v1/up?mac=01-52-54-00-00-00-03")" noted
 check_boots "$three" "$second_name"
+
+### A machine whose boot failed tells why. What it was given for once is not used up by that.
+touch -d '2 hours ago' "$file"
+check_boots "$three" "$name"
+check_equal "who says why it failed" "$(get "$url/v1/failed?mac=01-52-54-00-00-00-03&why=cannot%20mount%20%27%2Froot%27%3A%20100%20%25%20full")" noted
+check_machine() { # MAC STEP FAILURE
+	get "$url/v1/machines" >"$tmp/machines.json"
+	check_equal "machine $1" "$(python3 -c 'import json, sys
+m = [m for m in json.load(open(sys.argv[1]))["machines"] if m["mac"] == sys.argv[2]]
+print(*[(m["step"], m["failure"], m["linked"]) for m in m])' "$tmp/machines.json" "$1")" "('$2', $3, False)"
+}
+check_machine 52:54:00:00:00:03 failed "\"cannot mount '/root': 100 % full\""
+check_ok "$snowboot" status "$url"
+check_stdout "^127\.0\.0\.1 .* failed .*  cannot mount '/root': 100 % full\$"
+get "$url/v1/events" | python3 -c 'import json, sys
+e = [json.loads(line) for line in sys.stdin][-1]
+assert (e["step"], e["client"], e["mac"], e["subject"], e["note"]) == (
+    "failed", "127.0.0.1", "52:54:00:00:00:03", sys.argv[1], "cannot mount \x27/root\x27: 100 % full"), e' "$name"
+get "$url/metrics" | grep -Fxq 'snowboot_origin_machines{state="failed"} 1' || fail "no failed machine in /metrics"
+wait_line "$tmp/second.out" "^[0-9:]+ 127\.0\.0\.1 52:54:00:00:00:03 failed: $name, cannot mount '/root': 100 % full\$"
+check_boots "$three" "$name"
+check_machine 52:54:00:00:00:03 script None
+# One whose boot was not seen here, by a mirror perhaps.
+check_equal "who was not seen" "$(get "$url/v1/failed?mac=52-54-00-00-00-0a&why=x")" noted
+check_machine 52:54:00:00:00:0a failed "'x'"
+check_refused() { # QUERY MESSAGE
+	check_equal "status for '$1'" "$(curl -s -o "$tmp/refused" -w '%{http_code}' "$url/v1/failed$1")" 400
+	check_equal "answer to '$1'" "$(cat "$tmp/refused")" "$2"
+}
+check_refused '' 'nothing says why it failed: ?why=TEXT'
+check_refused '?why=a%0Ab' "the value of 'why' has a control character"
+check_refused "?why=$(printf '%2049s' '' | tr ' ' x)" 'the reason has 2049 bytes > max 2048'
 stop "$server"
 
 # A damaged record gives nothing out.

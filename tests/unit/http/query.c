@@ -40,11 +40,26 @@ static void broken(void **state)
 	assert_null(got);
 }
 
+static void written(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO_BUF query = {0};
+	static const char text[] = "cannot open '/dev/x&y=z': 100 % \xc3\xa4 a-b_c.d~e+";
+	assert_ok(buf_put_str(&query, "mac=1&why=", &err));
+	assert_ok(http_query_put(text, &query, &err));
+	assert_string_equal(buf_str(&query, &err),
+		"mac=1&why=cannot%20open%20%27%2Fdev%2Fx%26y%3Dz%27%3A%20100%20%25%20%C3%A4%20a-b_"
+		"c.d~e%2B");
+	assert_value(buf_str(&query, &err), "why", text);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values),
 		cmocka_unit_test(broken),
+		cmocka_unit_test(written),
 	};
 	return TEST_MAIN(tests);
 }

@@ -313,6 +313,49 @@ static void told_why_not(void **state)
 	machines_done(&machines);
 }
 
+/* A stage 1 that gives up is a step; a boot that is heard of no more is silent after a while. */
+static void failed_and_silent(void **state)
+{
+	(void)state;
+	struct machines machines;
+	machines_init(&machines);
+	struct machine *m = boot(&machines, 100 * S);
+	machine_gave_up(m, "no root", 110 * S);
+	assert_string_equal(m->step, "failed");
+	assert_string_equal(m->failure, "no root");
+	assert_step(m, 5, "failed", 110);
+	assert_false(machine_is_overdue(m, 5000 * S)); /* more is not to be heard */
+
+	m = boot(&machines, 6000 * S);
+	assert_null(m->failure);
+	assert_int_equal(m->step_count, 5);
+	assert_false(machine_is_overdue(m, 6604 * S));
+	assert_true(machine_is_overdue(m, 6605 * S));
+	machine_falls_silent(m);
+	assert_string_equal(m->step, "silent");
+	assert_string_equal(m->failure, "nothing was heard of it for 10 min after 'initrd'");
+	assert_false(machine_is_overdue(m, 9000 * S)); /* told once */
+
+	/* Who has a link is not silent, nor who came up and went. */
+	struct member member = member_at(7, 1);
+	assert_ptr_equal(join(&machines, &member, "/nix/store/abc-system", 3, 9100 * S), m);
+	assert_null(m->failure);
+	assert_false(machine_is_overdue(m, 99000 * S));
+	machine_leaves(m, 99000 * S);
+	assert_false(machine_is_overdue(m, 99599 * S));
+	assert_true(machine_is_overdue(m, 99600 * S));
+	saw(m, "multi-user", false, 99700 * S);
+	assert_false(machine_is_overdue(m, 199000 * S));
+
+	/* Who only asked for an address, or for a boot loader, boots something else. */
+	m = machines_get(&machines, "52:54:00:00:00:02", "10.0.0.8", 200 * S);
+	saw(m, "tftp", true, 200 * S);
+	assert_false(machine_is_overdue(m, 5000 * S));
+	saw(m, "script", true, 5000 * S);
+	assert_true(machine_is_overdue(m, 5600 * S));
+	machines_done(&machines);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -327,6 +370,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_that_cannot_be_told_apart),
 		cmocka_unit_test(bounded),
 		cmocka_unit_test(told_why_not),
+		cmocka_unit_test(failed_and_silent),
 	};
 	return TEST_MAIN(tests);
 }

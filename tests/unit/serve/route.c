@@ -47,6 +47,7 @@ static void the_others(void **state)
 	assert_int_equal(route_parse("/metrics").kind, ROUTE_METRICS);
 	assert_int_equal(route_parse("/v1/link").kind, ROUTE_LINK);
 	assert_int_equal(route_parse("/v1/up").kind, ROUTE_UP);
+	assert_int_equal(route_parse("/v1/failed").kind, ROUTE_FAILED);
 	assert_int_equal(route_parse("/v1/explain").kind, ROUTE_EXPLAIN);
 	assert_int_equal(route_parse("/v1/link/").kind, ROUTE_NONE);
 	assert_int_equal(route_parse("/v1/manifests/default").kind, ROUTE_MANIFEST);
