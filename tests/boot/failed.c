@@ -87,7 +87,7 @@ static int net(struct lab *lab, struct err *err)
 }
 
 #define RAM_MAC "52:54:00:5b:04:02"
-#define RAM_WHY "snowboot.check takes off, open or full, not 'twice'"
+#define RAM_WHY "'snowboot.check=twice' is not one of full, metadata, no"
 
 static int ram(struct lab *lab, struct err *err)
 {

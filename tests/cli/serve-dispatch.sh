@@ -4,6 +4,7 @@
 . "$(dirname "$0")/../lib/cli.sh"
 . "$(dirname "$0")/../lib/server.sh"
 
+here=$(cd "$(dirname "$0")" && pwd)
 command -v nix-build >/dev/null || skip "there is no nix-build"
 [ "$(id -u)" = 0 ] || skip "building without a daemon needs root"
 system=$(fixture scripted)
@@ -46,6 +47,12 @@ for path in profile/.. profile/../configurations profile/a/b profile/ configurat
 done
 ln -sfn "$second" "$tmp/profiles/kiosk"
 check_equal "a switched profile" "$(location "$url/dispatch/profile/kiosk")" "302 $url/boot/$second_name/netboot.ipxe"
+stop "$server"
+
+# It flips to and fro while many boot by it, by the profile's name and as the server's own system: each of them boots one system.
+start flips --profiles "$tmp/profiles" "$tmp/profiles/kiosk"
+timeout 250 python3 "$here/flip_clients.py" "$url" "$tmp/profiles/kiosk" 10 /boot/default/netboot.ipxe /dispatch/profile/kiosk \
+	"$system" "$second" || fail "flip_clients.py"
 stop "$server"
 
 ### Configurations.
