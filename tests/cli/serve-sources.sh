@@ -40,6 +40,8 @@ start_hidden() {
 }
 # patient ARGUMENTS…: as get, for who comes again when it is told to.
 patient() { get -s --retry 100 --retry-max-time 270 "$@"; }
+# get_whatever URL: the answer, of whatever status.
+get_whatever() { curl -s --max-time 60 "$1"; }
 # boots MAC: the name of what it boots.
 boots() { patient "$url/boot/default/netboot.ipxe?mac=$1" | sed -n 's/^echo snowboot: //p' | head -n 1; }
 state_of() { get "$url/v1/status" | python3 -c "import json, sys; print(json.load(sys.stdin)['systems'][$1].get('$2'))"; }
@@ -117,6 +119,23 @@ start_hidden alone "file://$cache/$hash"
 check_equal "its kernel from the pool" "$(patient "$url/boot/default/bzImage" | sha256sum)" "$(sha256sum <"$system/kernel")"
 check_image "$url" "$system"
 stop "$server"
+# From a pool that is only read as well, by any name that it has; one that is not whole says so, though the cache has the rest.
+objects() { find "$tmp/pool/objects" | sort | sha256sum; }
+before=$(objects)
+start_hidden readonly --readonly "$hash"
+check_equal "its kernel from a pool that is only read" "$(patient "$url/boot/default/bzImage" | sha256sum)" "$(sha256sum <"$system/kernel")"
+check_image "$url" "$system"
+stop "$server"
+check_equal "the pool's objects" "$(objects)" "$before"
+mv "$cache.gone" "$cache"
+start_hidden lacking --readonly --pool "$tmp/looked" "file://$cache/$hash"
+lacking=$(get_whatever "$url/boot/default/bzImage")
+[[ $lacking =~ ^pool\ \'$tmp/looked\',\ which\ is\ only\ read,\ lacks\ [0-9]+\ store\ paths$ ]] || fail "it says: $lacking"
+wait_line "$tmp/lacking.err" \
+	"^cannot prepare 'file://$cache/$hash': pool '$tmp/looked', which is only read, lacks [0-9]+ store paths\$"
+wait_line "$tmp/lacking.err" "^hint: 'snowboot pool add SYSTEM' fills it\$"
+stop "$server"
+mv "$cache" "$cache.gone"
 check_ok hidden "$snowboot" publish -q --state "$tmp/state" "${trusted[@]}" --to "$tmp/www" "file://$cache/$hash"
 cmp "$tmp/www/boot/$name/bzImage" "$system/kernel" || fail "another kernel is published"
 gone="snowboot: cannot fetch 'file://$cache/nix-cache-info': there is none
