@@ -10,13 +10,17 @@
 
 #define WHY_MAX 2048 /* bytes: twice what a message of stage 1 has */
 
-/* The machine by its card, if it says so, else by its address; one whose boot was not seen here is
- * made: who boots from a mirror tells it here all the same. */
+/*
+ * The machine by its card, if it says so, which keeps the address that it booted by: it may have
+ * another one now. Else by that. One whose boot was not seen here is made: who boots from a mirror
+ * tells it here all the same.
+ */
 static struct machine *find(
 	struct origin *o, const struct client *client, const char *peer, uint64_t now_us)
 {
 	const char *mac = client->who.text[IDENTITY_MAC];
-	return machines_get(&o->machines, mac[0] != '\0' ? mac : NULL, peer, now_us);
+	bool known = mac[0] != '\0' && machines_find(&o->machines, mac, strlen(mac)) != NULL;
+	return machines_get(&o->machines, mac, known ? NULL : peer, now_us);
 }
 
 static void tell(struct origin *o, const struct machine *m, const char *step, const char *client)

@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define URLS_MAX ((size_t)256 * 1024) /* bytes: more than a command line has, each with a reason \
-				       */
-#define STRETCH 32                    /* the longest pause is so many of the first */
+#define URLS_MAX \
+	((size_t)256 * 1024) /* bytes: more than a command line has, each with a reason \
+			      */
+#define STRETCH 32           /* the longest pause is so many of the first */
 
 struct teller {
 	struct teller_params params;
