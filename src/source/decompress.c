@@ -20,6 +20,7 @@ struct decompressor {
 	const uint8_t *next; /* brotli: what was not unpacked yet */
 	size_t left;
 	bool input_ended;
+	uint64_t received;  /* bytes of the input */
 	struct err failure; /* of the input */
 	uint8_t packed[PACKED_SIZE];
 };
@@ -33,6 +34,7 @@ static int refill(struct decompressor *d, size_t *ret_len, struct err *err)
 	if (d->input.read(d->input.data, d->packed, PACKED_SIZE, ret_len, err) < 0)
 		return -1;
 	d->input_ended = *ret_len == 0;
+	d->received += *ret_len;
 	return 0;
 }
 
@@ -57,6 +59,12 @@ static int damaged(struct decompressor *d, const char *why, struct err *err)
 	return err_raise(err, ERR_CORRUPT, "the %s stream is damaged: %s",
 		nar_compression_name(d->compression),
 		d->input_ended || why == NULL ? "it breaks off, or its end is wrong" : why);
+}
+
+static int goes_on(const struct decompressor *d, struct err *err)
+{
+	return err_raise(err, ERR_CORRUPT, "the %s stream is damaged: it goes on behind its end",
+		nar_compression_name(d->compression));
 }
 
 static int filter_of(enum nar_compression compression, struct archive *archive)
@@ -107,12 +115,13 @@ static int read_archive(
 	if (len < 0)
 		return damaged(d, archive_error_string(d->archive), err);
 	*ret_len = (size_t)len;
-	/* What stands behind the end mark of the stream is none of it. */
+	/* What stands behind the end mark of the stream is none of it. libarchive may have been
+	 * given it, but does not take it. */
 	size_t more = 0;
 	if (len == 0 && refill(d, &more, err) < 0)
 		return -1;
-	if (more > 0)
-		return damaged(d, "it goes on behind its end", err);
+	if (len == 0 && (uint64_t)archive_filter_bytes(d->archive, -1) != d->received)
+		return goes_on(d, err);
 	return 0;
 }
 
@@ -129,7 +138,7 @@ static int read_brotli(
 		}
 		if (BrotliDecoderIsFinished(d->brotli)) {
 			if (d->left > 0)
-				return damaged(d, "it goes on behind its end", err);
+				return goes_on(d, err);
 			break;
 		}
 		BrotliDecoderResult r = BrotliDecoderDecompressStream(
