@@ -39,14 +39,21 @@ leave_nodes() {
 	for number in "$@"; do stop "${nodes[number]}"; done
 }
 
-# read_image NUMBER FROM TO: reads these MiB through a node, and holds them to the image. (nbdsh needs the system's Python.)
+# read_image NUMBER FROM TO: reads these MiB through a node, and holds them to the image; says how long the longest read took.
+# (nbdsh needs the system's Python.)
 read_image() {
 	PATH=/usr/bin:$PATH timeout 250 nbdsh -u "nbd+unix:///?socket=$tmp/node.$1/nbd" -c "
+import time
 image = open('$tmp/image', 'rb')
+longest = 0
 for at in range($2 << 20, $3 << 20, 128 << 10):
     image.seek(at)
     want = image.read(128 << 10)
-    assert h.pread(len(want), at) == want, at" || fail "node $1 gives other bytes: $(tail -n 3 "$tmp/node.$1/log")"
+    begun = time.monotonic()
+    assert h.pread(len(want), at) == want, at
+    longest = max(longest, time.monotonic() - begun)
+print(f'node $1, MiB $2 to $3: the longest read took {longest:.2f} s')
+assert longest < 10, longest" || fail "node $1 gives other bytes, or is late: $(tail -n 3 "$tmp/node.$1/log")"
 }
 
 # of NUMBER EXPRESSION: a number of a node's status. of_origin EXPRESSION: of the origin's.

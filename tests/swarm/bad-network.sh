@@ -30,9 +30,10 @@ for end in "origin 10.8.0.1 10.8.0.2" "client 10.8.0.2 10.8.0.1"; do
 done
 ip netns exec "$lab-client" ping -c 5 -i 0.2 -W 2 10.8.0.1 >"$tmp/ping" || fail "the relay passes nothing: $(cat "$tmp/ping")"
 
-# reads NAME COUNT SEED: the digest of that many reads of 16 KiB here and there, one at a time and then 16 at once.
+# reads NAME COUNT SEED SECONDS: the digest of that many reads of 16 KiB here and there, one at a time and then 16 at once;
+# none may take longer.
 reads() {
-	/usr/bin/python3 - "$tmp/$1.nbd" "$2" "$3" <<-'END'
+	/usr/bin/python3 - "$tmp/$1.nbd" "$2" "$3" "$4" <<-'END'
 		import hashlib, random, sys, time
 		import nbd  # Debian's, for Debian's Python
 		h = nbd.NBD()
@@ -48,14 +49,17 @@ reads() {
 		for i in range(half, len(places), 16):
 		    waiting = [(nbd.Buffer(16384), place) for place in places[i:i + 16]]
 		    cookies = [h.aio_pread(buffer, place) for buffer, place in waiting]
+		    begun_some = time.monotonic()
 		    while h.aio_in_flight() > 0:
 		        h.poll(-1)
+		    longest = max(longest, time.monotonic() - begun_some)
 		    assert all(h.aio_command_completed(cookie) for cookie in cookies)
 		    for buffer, _ in waiting:
 		        digest.update(buffer.to_bytearray())
 		print(digest.hexdigest())
-		print(f"the longest of {half} reads took {longest:.2f} s, {len(places) - half} by sixteens "
-		      f"{time.monotonic() - begun:.1f} s", file=sys.stderr)
+		print(f"the longest of {len(places)} reads took {longest:.2f} s, those by sixteens {time.monotonic() - begun:.1f} s",
+		      file=sys.stderr)
+		sys.exit(longest > float(sys.argv[4]))
 	END
 }
 
@@ -64,7 +68,7 @@ web_server origin "$tmp/www"
 node origin --origin http://127.0.0.1 --name default --key "$key" --no-peers
 reference_pid=$node_pid
 wait_line origin 120 '^ready: '
-expected=$(reads origin 240 "$seed") || fail 'the reference cannot be read'
+expected=$(reads origin 240 "$seed" 10) || fail 'the reference cannot be read'
 end "$reference_pid" "$snowboot"
 
 # over_bad_network WHAT URL: boots from there and reads the same.
@@ -74,7 +78,7 @@ over_bad_network() {
 	wait_line client 240 '^ready: '
 	echo "$1: ready after $((SECONDS - begun)) s"
 	local got
-	got=$(reads client 240 "$seed") || fail "$1: a read failed"
+	got=$(reads client 240 "$seed" 20) || fail "$1: a read failed, or took longer than 20 s"
 	check_equal "what is read from $1" "$got" "$expected"
 	check_equal "reads that failed from $1" "$(status client 'reads["failed"]')" 0
 	end "$node_pid" "$snowboot"
