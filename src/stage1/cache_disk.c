@@ -95,6 +95,22 @@ static char *wait_for_label(const char *label, int timeout_ms, bool named, struc
 	}
 }
 
+/* A cache is often found long before the last driver is there. */
+static char *look_for_cache(const struct hardware *hardware, struct err *err)
+{
+	int64_t end = now_ms() + SETTLE_MS;
+	while (!hardware_is_settled(hardware, POLL_MS)) {
+		char *found = cache_disk_by_label("/sys", CACHE_DISK_LABEL, err);
+		if (found != NULL || !err_clean(err))
+			return found;
+		if (now_ms() >= end) {
+			log_warning("drivers still load after %d ms, going on", SETTLE_MS);
+			break;
+		}
+	}
+	return wait_for_label(CACHE_DISK_LABEL, PROBE_MS, false, err);
+}
+
 static char *wait_for_device(const char *path, struct err *err)
 {
 	int64_t end = now_ms() + NAMED_MS;
@@ -115,8 +131,7 @@ int cache_disk_find(const struct cmdline *cmdline, const struct hardware *hardwa
 	bool automatic = value == NULL || strcmp(value, "auto") == 0;
 	bool none = !automatic && strcmp(value, "none") == 0;
 	if (automatic) {
-		hardware_settle(hardware, SETTLE_MS);
-		disk = wait_for_label(CACHE_DISK_LABEL, PROBE_MS, false, err);
+		disk = look_for_cache(hardware, err);
 	} else if (strncmp(value, by_label, strlen(by_label)) == 0) {
 		disk = wait_for_label(value + strlen(by_label), NAMED_MS, true, err);
 	} else if (strncmp(value, "/dev/", 5) == 0) {

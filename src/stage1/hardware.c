@@ -113,10 +113,15 @@ int hardware_start(struct hardware *hardware, struct modules *modules, struct er
 	return 0;
 }
 
-void hardware_settle(const struct hardware *hardware, int timeout_ms)
+bool hardware_is_settled(const struct hardware *hardware, int wait_ms)
 {
 	struct pollfd fd = {hardware->settled, POLLIN, 0};
-	if (hardware->pid > 0 && poll(&fd, 1, timeout_ms) == 0)
+	return hardware->pid <= 0 || poll(&fd, 1, wait_ms) != 0;
+}
+
+void hardware_settle(const struct hardware *hardware, int timeout_ms)
+{
+	if (!hardware_is_settled(hardware, timeout_ms))
 		log_warning("drivers still load after %d ms, going on", timeout_ms);
 }
 

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "stage1/modules.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct hardware {
@@ -26,6 +27,8 @@ struct hardware {
 
 /* Starts the process unless it runs. `modules` is copied into it by fork. */
 int hardware_start(struct hardware *hardware, struct modules *modules, struct err *err);
+/* Whether the first walk is done, or will be within wait_ms. */
+bool hardware_is_settled(const struct hardware *hardware, int wait_ms);
 /* Waits until the first walk is done, at most timeout_ms. */
 void hardware_settle(const struct hardware *hardware, int timeout_ms);
 /* Asks it to end after the module it is loading. */
