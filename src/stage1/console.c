@@ -100,13 +100,15 @@ void consoles_print(const struct consoles *consoles, const char *fmt, ...)
 		print_on(consoles->fds[i], text, size);
 }
 
-char consoles_ask(const struct consoles *consoles, size_t *ret_index)
+char consoles_ask(const struct consoles *consoles, const char *question, size_t *ret_index)
 {
 	struct pollfd fds[CONSOLES_MAX];
 	for (size_t i = 0; i < consoles->len; i++) {
 		fds[i] = (struct pollfd){consoles->fds[i], POLLIN, 0};
-		(void)tcflush(consoles->fds[i], TCIFLUSH); /* what was typed before the question */
+		(void)tcflush(consoles->fds[i], TCIFLUSH);
 	}
+	/* Not before: programs answer as soon as they see it. */
+	consoles_print(consoles, "%s", question);
 	for (;;) {
 		if (poll(fds, consoles->len, -1) < 0)
 			continue;

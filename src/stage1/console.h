@@ -26,7 +26,10 @@ void consoles_open(struct consoles *ret, const struct cmdline *cmdline);
 void consoles_close(struct consoles *consoles);
 void consoles_print(const struct consoles *consoles, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Waits for a line on any of them: its first character, and the index of the console. */
-char consoles_ask(const struct consoles *consoles, size_t *ret_index);
+/*
+ * Asks on all of them and waits for a line on any: its first character, and the index of the
+ * console. What was typed before the question is no answer; what is typed once it can be seen is.
+ */
+char consoles_ask(const struct consoles *consoles, const char *question, size_t *ret_index);
 
 #endif

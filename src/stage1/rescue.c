@@ -85,14 +85,16 @@ void rescue(const struct err *cause, const struct cmdline *cmdline, struct modul
 	print_cause(&consoles, cause);
 	if (rescue_crashes(cmdline))
 		crash();
+	static const char with_shell[] =
+		"r) retry  b) reboot  p) power off  s) shell, then Enter: ";
+	static const char without[] = "r) retry  b) reboot  p) power off, then Enter: ";
 	const char *refused = shell_refused(cmdline, modules);
 	for (;;) {
 		if (refused != NULL)
 			consoles_print(&consoles, "(%s)\r\n", refused);
-		consoles_print(&consoles, "r) retry  b) reboot  p) power off%s, then Enter: ",
-			refused == NULL ? "  s) shell" : "");
 		size_t index = 0;
-		char answer = consoles_ask(&consoles, &index);
+		char answer =
+			consoles_ask(&consoles, refused == NULL ? with_shell : without, &index);
 		if (answer == 'r')
 			break;
 		if (answer == 'b')

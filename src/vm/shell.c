@@ -15,23 +15,35 @@
 /* N_TTY_BUF_SIZE of Linux is 4096: a longer line is cut without a word. */
 #define COMMAND_MAX 3500
 
+/* A line that login(1) threw away, or that a kernel's message tore, is typed again after this. */
+#define AGAIN_MS 15000
+
 int shell_adopt(struct console *c, unsigned timeout_ms, struct err *err)
 {
 	ERR_SCOPE(err, "setting up the shell");
-	/* The first line may be seen by a shell that is still reading its profile. */
-	if (console_send(c,
-		    "\nstty -echo cols 1000 2>/dev/null; PS1= PS2= PROMPT_COMMAND=; "
-		    "dmesg -n 1 2>/dev/null; printf '\\001ready\\n'\n",
-		    err) < 0)
-		return -1;
-	return console_expect(c, "\001ready\n", timeout_ms, NULL, err);
+	uint64_t deadline = deadline_in(timeout_ms);
+	for (;;) {
+		/* The first line may be seen by a shell that is still reading its profile. */
+		if (console_send(c,
+			    "\nstty -echo cols 1000 2>/dev/null; PS1= PS2= PROMPT_COMMAND=; "
+			    "dmesg -n 1 2>/dev/null; printf '\\001ready\\n'\n",
+			    err) < 0)
+			return -1;
+		unsigned left = (unsigned)deadline_left_ms(deadline);
+		bool last = left <= AGAIN_MS;
+		int r = console_expect(c, "\001ready\n", last ? left : AGAIN_MS, NULL, err);
+		if (r == 0 || last || err->kind != ERR_AGAIN)
+			return r;
+		err_reset(err);
+	}
 }
 
 int shell_login(struct console *c, const char *user, const char *password, unsigned timeout_ms,
 	struct err *err)
 {
 	uint64_t deadline = deadline_in(timeout_ms);
-	if (console_expect(c, "login: *$", timeout_ms, NULL, err) < 0)
+	/* What boots may go on to talk on the same line. */
+	if (console_expect(c, "login: ", timeout_ms, NULL, err) < 0)
 		return -1;
 	AUTO_FREE char *line = path_printf(err, "%s\n", user);
 	if (line == NULL || console_send(c, line, err) < 0)
@@ -39,14 +51,19 @@ int shell_login(struct console *c, const char *user, const char *password, unsig
 	if (password != NULL) {
 		AUTO_FREE char *secret = path_printf(err, "%s\n", password);
 		if (secret == NULL ||
-			console_expect(c, "[Pp]assword: *$", (unsigned)deadline_left_ms(deadline),
+			console_expect(c, "[Pp]assword: ", (unsigned)deadline_left_ms(deadline),
 				NULL, err) < 0 ||
 			console_send(c, secret, err) < 0)
 			return -1;
 	}
-	/* A prompt is the one sign that login(1) has thrown away what was typed before it. */
-	if (console_expect(c, "[#$] *$", (unsigned)deadline_left_ms(deadline), NULL, err) < 0)
-		return -1;
+	/* A prompt is the sign that login(1) has thrown away what was typed before it. One that
+	 * something else was said behind is not seen: then a shell is there when that has come. */
+	unsigned left = (unsigned)deadline_left_ms(deadline);
+	if (console_expect(c, "[#$] *$", left / 4, NULL, err) < 0) {
+		if (err->kind != ERR_AGAIN)
+			return -1;
+		err_reset(err);
+	}
 	return shell_adopt(c, (unsigned)deadline_left_ms(deadline), err);
 }
 

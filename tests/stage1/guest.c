@@ -85,16 +85,28 @@ static void expect(struct guest *guest, const char *pattern)
 	}
 }
 
-void guest_expect(struct guest *guest, const char *text)
+/* `text`, between two pieces of a regular expression. */
+static void expect_text(
+	struct guest *guest, const char *before, const char *text, const char *behind)
 {
 	struct err err = ERR_INIT;
 	AUTO_BUF pattern = {0};
-	assert_ok(buf_put_str(&pattern, "^", &err));
+	assert_ok(buf_put_str(&pattern, before, &err));
 	for (; *text != '\0'; text++)
 		assert_ok(buf_printf(
 			&pattern, &err, strchr(".[]()*+?{}|^$\\", *text) ? "\\%c" : "%c", *text));
-	assert_ok(buf_put_str(&pattern, "$", &err));
+	assert_ok(buf_put_str(&pattern, behind, &err));
 	expect(guest, buf_str(&pattern, &err));
+}
+
+void guest_expect(struct guest *guest, const char *text)
+{
+	expect_text(guest, "^", text, "$");
+}
+
+void guest_expect_prompt(struct guest *guest, const char *text)
+{
+	expect_text(guest, "", text, "");
 }
 
 void guest_expect_system(struct guest *guest, const char *kind)

@@ -15,7 +15,8 @@
 #define GUEST_SYSTEM "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-nixos-system-guest"
 #define GUEST_TOOLS "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-tools"
 #define GUEST_INIT "init=" GUEST_SYSTEM "/init"
-#define GUEST_TIMEOUT_MS 60000 /* emulated, with another load beside */
+#define GUEST_TIMEOUT_MS \
+	180000 /* emulated, perhaps with much load beside: 2 to 5 s on idle hosts */
 
 struct guest {
 	char *dir;    /* has root/, the files of its initramfs, to be damaged before guest_boot() */
@@ -31,6 +32,8 @@ void guest_done(struct guest *guest);
 void guest_boot(struct guest *guest, const char *append);
 /* Waits for a whole line that is exactly `text`. */
 void guest_expect(struct guest *guest, const char *text);
+/* Waits for `text` wherever it stands: the kernel may have said something before and behind it. */
+void guest_expect_prompt(struct guest *guest, const char *text);
 /* Waits until the system's PID 1 says that it runs, and makes its shell ready. */
 void guest_expect_system(struct guest *guest, const char *kind);
 /* Runs a command in that shell, which must succeed; its output, which the caller owns. */

@@ -16,8 +16,7 @@ static void expect_failure(struct guest *guest, const char *cause, const char *h
 	if (hint != NULL)
 		guest_expect(guest, hint_line);
 	guest_expect(guest, "(boot with boot.shell_on_fail for a shell)");
-	assert_ok(console_expect(
-		vm_console(guest->vm), "power off, then Enter: $", GUEST_TIMEOUT_MS, NULL, &err));
+	guest_expect_prompt(guest, "r) retry  b) reboot  p) power off, then Enter: ");
 }
 
 /* One failure: what is done to the initramfs, how it is booted, what is said. */
@@ -211,19 +210,19 @@ static void repaired_and_retried(void **state)
 		"'/lib/modules/%s/overlay.ko': No such file or directory",
 		release);
 	guest_expect(&guest, cause);
-	struct console *console = vm_console(guest.vm);
-	assert_ok(
-		console_expect(console, "s\\) shell, then Enter: $", GUEST_TIMEOUT_MS, NULL, &err));
+	static const char question[] = "r) retry  b) reboot  p) power off  s) shell, then Enter: ";
+	guest_expect_prompt(&guest, question);
 	guest_type(&guest, "s");
-	assert_ok(console_expect(console, "rescue# $", GUEST_TIMEOUT_MS, NULL, &err));
+	guest_expect_prompt(&guest, "rescue# ");
+	assert_ok(shell_adopt(vm_console(guest.vm), GUEST_TIMEOUT_MS, &err));
 	/* The kernel's modprobe is ours; a module that is not there is its exit status. */
-	guest_type(&guest, "modprobe -q -- zram && busybox lsmod | busybox grep -o '^zram'");
-	guest_expect(&guest, "zram");
-	guest_type(&guest, "modprobe -q -- nothing || echo status $?");
-	guest_expect(&guest, "status 1");
+	AUTO_FREE char *loaded =
+		guest_run(&guest, "modprobe -q -- zram && busybox lsmod | busybox grep -o '^zram'");
+	assert_string_equal(loaded, "zram");
+	AUTO_FREE char *status = guest_run(&guest, "modprobe -q -- nothing || echo status $?");
+	assert_string_equal(status, "status 1");
 	guest_type(&guest, "busybox mv /overlay.ko /lib/modules/*/ && exit");
-	assert_ok(
-		console_expect(console, "s\\) shell, then Enter: $", GUEST_TIMEOUT_MS, NULL, &err));
+	guest_expect_prompt(&guest, question);
 	guest_type(&guest, "r");
 	guest_expect_system(&guest, "scripted");
 	AUTO_FREE char *attempt =

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 /* A real shell on a real terminal, behind something that asks for a name as login(1) does. */
-static const char login[] = "printf 'motd\\nhost login: '; read name; "
+static const char login[] = "printf 'motd\\nhost login: '$NOISE; read name; "
 			    "[ \"$name\" = root ] || exit 9; "
 			    "[ -z \"$SECRET\" ] || { printf 'Password: '; read secret; "
 			    "[ \"$secret\" = \"$SECRET\" ] || exit 9; }; "
-			    "PS1='root@host:~# ' exec sh -i";
+			    "PS1=\"root@host:~# $NOISE\" exec sh -i";
 
 struct terminal {
 	struct console *console;
@@ -80,6 +80,21 @@ static void password(void **state)
 	assert_ok(shell_must(t.console, "true", 5000, NULL, &err));
 }
 
+/* A kernel that talks behind the prompts does not keep us out. */
+static void noise_behind_prompts(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	AUTO(terminal_done) struct terminal t = {0};
+	setenv("NOISE", "[1.0]zram:Added", 1);
+	terminal_open(&t, NULL);
+	unsetenv("NOISE");
+	assert_ok(shell_login(t.console, "root", NULL, 4000, &err));
+	AUTO_FREE char *output = NULL;
+	assert_ok(shell_must(t.console, "echo heard", 5000, &output, &err));
+	assert_string_equal(output, "heard");
+}
+
 static void failures(void **state)
 {
 	(void)state;
@@ -107,6 +122,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_and_status),
 		cmocka_unit_test(password),
+		cmocka_unit_test(noise_behind_prompts),
 		cmocka_unit_test(failures),
 	};
 	return TEST_MAIN(tests);
