@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HTTP_URL_MAX 2048 /* bytes */
+#define HTTP_URL_MAX 4096 /* bytes: a message of 1 KiB, each byte as %XX, finds room in one */
 
 struct http_url {
 	char *host;     /* name or address, without brackets */

@@ -3,6 +3,7 @@
 #include "stage1/teller.h"
 
 #include "base/mem.h"
+#include "http/url.h"
 #include "test.h"
 
 #include <string.h>
@@ -61,9 +62,12 @@ static void longest(void **state)
 	assert_ok(teller_keep_urls(&conf, "failed", why, &fd, &err));
 	assert_ok(teller_read_urls(fd, &urls, &err));
 	assert_int_equal(urls.len, 40);
-	for (size_t i = 0; i < urls.len; i++)
+	for (size_t i = 0; i < urls.len; i++) {
+		AUTO_HTTP_URL url = {0};
+		assert_ok(http_url_parse(urls.items[i], &url, &err));
 		assert_int_equal(strlen(urls.items[i]),
 			strlen("http://10.0.0.1:8080/v1/failed?why=") + 3 * strlen(why));
+	}
 	close(fd);
 }
 
