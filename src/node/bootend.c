@@ -17,23 +17,35 @@
 struct node_bootend {
 	int fd;
 	struct event *readable;
-	void (*up)(void *data);
+	bootend_fn *heard;
 	void *data;
+	bool handed_over, up; /* was told */
 };
 
-/* True when one of the lines is what we wait for. */
-static bool says_up(const char *text)
+static void tell(struct node_bootend *b, enum bootend_news news)
 {
-	static const char *const lines[] = {"READY=1", "X_SYSTEMD_UNIT_ACTIVE=multi-user.target",
-		"X_SYSTEMD_UNIT_ACTIVE=graphical.target"};
+	bool *told = news == BOOTEND_UP ? &b->up : &b->handed_over;
+	if (*told || b->up)
+		return;
+	*told = true;
+	b->heard(news, b->data);
+}
+
+static void read_lines(struct node_bootend *b, const char *text)
+{
+	static const struct {
+		const char *text;
+		enum bootend_news news;
+	} lines[] = {{BOOTEND_HANDED_OVER, BOOTEND_STAGE2}, {"READY=1", BOOTEND_UP},
+		{"X_SYSTEMD_UNIT_ACTIVE=multi-user.target", BOOTEND_UP},
+		{"X_SYSTEMD_UNIT_ACTIVE=graphical.target", BOOTEND_UP}};
 	for (const char *line = text; *line != '\0';) {
 		size_t len = strcspn(line, "\n");
 		for (size_t i = 0; i < ARRAY_LEN(lines); i++)
-			if (strlen(lines[i]) == len && strncmp(line, lines[i], len) == 0)
-				return true;
+			if (strlen(lines[i].text) == len && strncmp(line, lines[i].text, len) == 0)
+				tell(b, lines[i].news);
 		line += len + (line[len] == '\n');
 	}
-	return false;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *data)
@@ -44,11 +56,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 	ssize_t len;
 	while ((len = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) >= 0) {
 		text[len] = '\0';
-		if (b->up == NULL || !says_up(text))
-			continue;
-		void (*up)(void *) = b->up;
-		b->up = NULL;
-		up(b->data);
+		read_lines(b, text);
 	}
 }
 
@@ -72,14 +80,14 @@ int node_bootend_listen(const char *path, int *ret_fd, struct err *err)
 	return 0;
 }
 
-int node_bootend_new(struct event_base *base, int take_fd, void (*up)(void *data), void *data,
+int node_bootend_new(struct event_base *base, int take_fd, bootend_fn *heard, void *data,
 	struct node_bootend **ret, struct err *err)
 {
 	AUTO_FD int fd = take_fd;
 	struct node_bootend *b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return err_oom(err);
-	*b = (struct node_bootend){.fd = TAKE_FD(fd), .up = up, .data = data};
+	*b = (struct node_bootend){.fd = TAKE_FD(fd), .heard = heard, .data = data};
 	b->readable = event_new(base, b->fd, EV_READ | EV_PERSIST, on_readable, b);
 	if (b->readable == NULL || event_add(b->readable, NULL) < 0) {
 		node_bootend_free(b);

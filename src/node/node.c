@@ -117,10 +117,11 @@ static void on_prefetch(const struct node_prefetch_stat *stat, void *data)
 		return;
 	node->percent = completing ? (unsigned)(stat->done * 100 / stat->total) : 100;
 	snprintf(node->step, sizeof(node->step), "%s",
-		stat->complete             ? "complete"
-			: completing       ? "completing"
-			: node->up_us != 0 ? "multi-user"
-					   : "ready");
+		stat->complete              ? "complete"
+			: completing        ? "completing"
+			: node->up_us != 0  ? "multi-user"
+			: node->handed_over ? "stage 2"
+					    : "ready");
 	swarm_tell_step(node->sources.swarm, node->step, node->percent);
 }
 
@@ -282,11 +283,15 @@ static int check_config(const struct node_config *config, struct err *err)
 	return 0;
 }
 
-static void on_up(void *data)
+static void on_boot_news(enum bootend_news news, void *data)
 {
 	struct node *node = data;
-	node->up_us = node_clock_us();
-	snprintf(node->step, sizeof(node->step), "multi-user");
+	bool up = news == BOOTEND_UP;
+	if (up)
+		node->up_us = node_clock_us();
+	else
+		node->handed_over = true;
+	snprintf(node->step, sizeof(node->step), "%s", up ? "multi-user" : "stage 2");
 	node->percent = 100;
 	if (node->sources.swarm != NULL)
 		swarm_tell_step(node->sources.swarm, node->step, node->percent);
@@ -301,7 +306,7 @@ static void watch_for_end(struct node *node)
 	AUTO_FREE char *path = path_printf(&err, "%s/" BOOTEND_SOCKET, node->config->state_dir);
 	int fd;
 	if (path == NULL || node_bootend_listen(path, &fd, &err) < 0 ||
-		node_bootend_new(node->base, fd, on_up, node, &node->bootend, &err) < 0)
+		node_bootend_new(node->base, fd, on_boot_news, node, &node->bootend, &err) < 0)
 		log_ignored(&err);
 }
 

@@ -36,7 +36,8 @@ struct node {
 	struct node_neighbours *neighbours; /* of the swarm; or NULL */
 	struct node_address listen;
 	uint64_t begun_us, ready_us, told_us;
-	uint64_t up_us; /* when the system told that it is up; 0: not yet */
+	bool handed_over; /* by stage 1, which told so */
+	uint64_t up_us;   /* when the system told that it is up; 0: not yet */
 	char step[32];
 	unsigned percent;
 	struct err failure;

@@ -3,8 +3,8 @@
 #define STAGE1_BOOTEND_H
 
 /*
- * Sees to it that the system's systemd says when it is up: to the node or to the reporter
- * (node/bootend.h, stage1/reporter.h).
+ * What the node or the reporter hears of the boot's end (node/bootend.h, stage1/reporter.h): that
+ * stage 1 hands over, from us, and that the system is up, from its systemd.
  */
 
 #include "base/err.h"
@@ -16,5 +16,9 @@
  * cannot be written, ERR_NOMEM.
  */
 int bootend_prepare(const char *run, struct err *err);
+
+/* Tells who listens there that the system's own init comes next; nobody does: nothing. ERR_IO and
+ * others. */
+int bootend_tell(const char *run, struct err *err);
 
 #endif

@@ -208,6 +208,14 @@ static void write_timeline(const struct boot *boot)
 		log_ignored(&err);
 }
 
+/* Who watches the machine boot knows less without it. */
+static void tell_stage2(void)
+{
+	struct err err = ERR_INIT;
+	if (bootend_tell("/run", &err) < 0)
+		log_ignored(&err);
+}
+
 static int hand_over(struct boot *boot, struct err *err)
 {
 	AUTO(init_done) struct init init = {0};
@@ -237,6 +245,7 @@ static int hand_over(struct boot *boot, struct err *err)
 		(unsigned long long)(timeline_now_us() / 1000),
 		(unsigned long long)(timeline_now_us() % 1000));
 	write_timeline(boot);
+	tell_stage2();
 	return handover_exec(&handover, program, err);
 }
 

@@ -50,12 +50,14 @@ static void on_told(const struct err *failure, void *data)
 
 /* setns() leads to the root of the namespace, over which the system's is mounted by now, also when
  * it is the namespace that we are in (Linux 4.18, mntns_install()). */
-static void on_up(void *data)
+static void on_news(enum bootend_news news, void *data)
 {
 	struct reporter *r = data;
 	const struct teller_params params = {.urls = r->params->urls,
 		.pause_ms = r->params->pause_ms,
 		.patience_ms = r->params->patience_ms};
+	if (news != BOOTEND_UP)
+		return; /* there is no network yet to tell it by */
 	if (r->params->mounts >= 0 && setns(r->params->mounts, CLONE_NEWNS) < 0) {
 		err_sys(&r->failure, "cannot enter the system's file system");
 		log_ignored(&r->failure);
@@ -71,7 +73,7 @@ int reporter_run(const struct reporter_params *params, int take_fd, struct err *
 	AUTO_FD int fd = take_fd;
 	if (r.base == NULL)
 		return err_oom(err);
-	int result = node_bootend_new(r.base, TAKE_FD(fd), on_up, &r, &r.bootend, err);
+	int result = node_bootend_new(r.base, TAKE_FD(fd), on_news, &r, &r.bootend, err);
 	if (result == 0)
 		event_base_dispatch(r.base);
 	if (result == 0 && !r.told) {

@@ -56,8 +56,8 @@ static int serve(struct lab *lab, const char *machines, struct err *err)
 /* One download was all, by HTTP, and the server knew whose it was. */
 static int check_server(struct lab *lab, struct err *err)
 {
-	static const char *const wanted[] = {
-		MAC " uki: /boot/default/uki.efi", "by '" MAC ".json'", MAC " node: multi-user"};
+	static const char *const wanted[] = {MAC " uki: /boot/default/uki.efi", "by '" MAC ".json'",
+		MAC " node: stage 2", MAC " node: multi-user"};
 	static const char *const unwanted[] = {"netboot.ipxe", "snponly.efi", " tftp:", "bzImage"};
 	AUTO_FREE char *log = lab_server_log(lab, err);
 	if (log == NULL)
@@ -81,7 +81,8 @@ static int check_status(struct err *err)
 		"import json, sys\n"
 		"steps = [s[\"step\"] for s in json.load(sys.stdin)[\"timeline\"][\"steps\"]]\n"
 		"sys.exit(steps[:3] != [\"dhcp\", \"uki\", \"stage 1\"] or "
-		"steps.count(\"uki\") != 1 or \"multi-user\" not in steps)' || "
+		"steps.count(\"uki\") != 1 or "
+		"steps.index(\"stage 2\") > steps.index(\"multi-user\"))' || "
 		"{ curl -sS http://" LAB_HOST ":8080/v1/machines/" MAC "; false; }",
 		&output, err);
 }

@@ -85,20 +85,27 @@ check_equal "the profile's begin" "$(head -c 8 "$tmp/profile")" sbprof01
 check_equal "the profile's catalog" "$(tail -c +9 "$tmp/profile" | head -c 32 | od -An -tx1 | tr -d ' \n')" "$catalog"
 grep -Eq "^[0-9:]{8} 127\.0\.0\.1 node: $name, joined, issue 1\$" "$tmp/first.out" || fail "no line for the node: $(cat "$tmp/first.out")"
 
-# What systemd says to its NOTIFY_SOCKET at the end of its start.
-python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1\nSTATUS=Startup finished in 3s.", sys.argv[1])' \
-	"$tmp/node.1/notify"
-for _ in $(seq 100); do
-	[ "$(of_origin 's["machines"][0]["step"]')" != multi-user ] || break
-	sleep 0.1
-done
+# What stage 1 says when it hands over, and what systemd says to its NOTIFY_SOCKET at the end of its start.
+# hears TEXT STEP: told that, the origin knows the machine to be there.
+hears() {
+	python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(sys.argv[1].encode(), sys.argv[2])' \
+		"$1" "$tmp/node.1/notify"
+	for _ in $(seq 100); do
+		[ "$(of_origin 's["machines"][0]["step"]')" != "$2" ] || return 0
+		sleep 0.1
+	done
+	fail "the machine's step is not '$2': $(of_origin 's["machines"][0]')"
+}
+hears $'X_SNOWBOOT_HANDED_OVER=1\n' 'stage 2'
+hears $'READY=1\nSTATUS=Startup finished in 3s.' multi-user
+grep -Eq "^[0-9:]{8} 127\.0\.0\.1 node: stage 2\$" "$tmp/first.out" || fail "no line for stage 2: $(cat "$tmp/first.out")"
 id=$(of_origin 's["machines"][0]["id"]')
 check_ok "$snowboot" status "$url" --timeline "$id" --json
 python3 - "$tmp/stdout" <<'END'
 import json, sys
 timeline = json.load(open(sys.argv[1]))["timeline"]
 steps = [s["step"] for s in timeline["steps"]]
-assert steps[-1] == "multi-user" and "ready" in steps and "first read" in steps, steps
+assert steps[-2:] == ["stage 2", "multi-user"] and "ready" in steps and "first read" in steps, steps
 assert sum(timeline["samples"][-1][1:]) > 300000000, timeline["samples"][-1]
 END
 

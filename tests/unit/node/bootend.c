@@ -14,9 +14,21 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static void count(void *data)
+/* How often each was told. */
+struct heard {
+	int counts[2];
+};
+
+static void count(enum bootend_news news, void *data)
 {
-	++*(int *)data;
+	struct heard *heard = data;
+	heard->counts[news]++;
+}
+
+static void assert_heard(const struct heard *heard, int stage2, int up)
+{
+	assert_int_equal(heard->counts[BOOTEND_STAGE2], stage2);
+	assert_int_equal(heard->counts[BOOTEND_UP], up);
 }
 
 static void say(const char *path, const char *text)
@@ -29,13 +41,13 @@ static void say(const char *path, const char *text)
 	close(fd);
 }
 
-static struct node_bootend *hear(struct event_base *base, const char *path, int *ups)
+static struct node_bootend *hear(struct event_base *base, const char *path, struct heard *heard)
 {
 	struct err err = ERR_INIT;
 	struct node_bootend *b = NULL;
 	int fd = -1;
 	assert_ok(node_bootend_listen(path, &fd, &err));
-	assert_ok(node_bootend_new(base, fd, count, ups, &b, &err));
+	assert_ok(node_bootend_new(base, fd, count, heard, &b, &err));
 	return b;
 }
 
@@ -43,28 +55,36 @@ static void hears_once(void **state)
 {
 	(void)state;
 	struct err err = ERR_INIT;
-	int ups = 0;
+	struct heard heard = {0};
 	struct stat st;
 	struct event_base *base = event_base_new();
 	struct node_bootend *b, *again;
 	AUTO_FREE char *path = path_printf(&err, "%s/%s", test_tmpdir(), BOOTEND_SOCKET);
-	b = hear(base, path, &ups);
+	b = hear(base, path, &heard);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	say(path, "STATUS=READY=1\nX_SYSTEMD_UNIT_ACTIVE=basic.target");
 	say(path, "");
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(ups, 0);
+	assert_heard(&heard, 0, 0);
+	say(path, BOOTEND_HANDED_OVER "\n");
+	say(path, BOOTEND_HANDED_OVER "\n");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_heard(&heard, 1, 0);
 	say(path, "X_SYSTEMD_UNIT_ACTIVE=multi-user.target\n");
 	say(path, "READY=1\nSTATUS=Startup finished in 3.1s.");
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(ups, 1);
+	assert_heard(&heard, 1, 1);
 	/* The node is started again in the place of one that died. */
-	again = hear(base, path, &ups);
+	again = hear(base, path, &heard);
 	node_bootend_free(b);
 	say(path, "READY=1\nSTATUS=Startup finished in 3.1s.");
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(ups, 2);
+	assert_heard(&heard, 1, 2);
+	/* What comes late is no news. */
+	say(path, BOOTEND_HANDED_OVER "\n");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_heard(&heard, 1, 2);
 	node_bootend_free(again);
 	event_base_free(base);
 }

@@ -4,6 +4,14 @@
 #include "test.h"
 
 #include "base/mem.h"
+#include "base/path.h"
+#include "node/bootend.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 static void a_socket_is_told_of(void **state)
 {
@@ -45,12 +53,35 @@ static void a_directory_that_cannot_be_made_is_named(void **state)
 	assert_err(&err, ERR_NOT_FOUND, want);
 }
 
+static void stage_2_is_told(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	char text[64], want[512];
+	int fd;
+	const char *run = test_tmpdir();
+	assert_ok(bootend_tell(run, &err)); /* nobody listens */
+	test_shell("mkdir %s/snowboot", run);
+	AUTO_FREE char *path = path_printf(&err, "%s/snowboot/" BOOTEND_SOCKET, run);
+	assert_ok(node_bootend_listen(path, &fd, &err));
+	assert_ok(bootend_tell(run, &err));
+	assert_int_equal(
+		recv(fd, text, sizeof(text), MSG_DONTWAIT), strlen(BOOTEND_HANDED_OVER "\n"));
+	assert_memory_equal(text, BOOTEND_HANDED_OVER "\n", strlen(BOOTEND_HANDED_OVER "\n"));
+	close(fd);
+	assert_int_equal(bootend_tell(run, &err), -1);
+	snprintf(want, sizeof(want), "cannot tell '%s' that stage 2 begins: Connection refused",
+		path);
+	assert_err(&err, ERR_IO, want);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_socket_is_told_of),
 		cmocka_unit_test(without_one_nothing_is_written),
 		cmocka_unit_test(a_directory_that_cannot_be_made_is_named),
+		cmocka_unit_test(stage_2_is_told),
 	};
 	return TEST_MAIN(tests);
 }
