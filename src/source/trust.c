@@ -27,25 +27,30 @@ int trust_add(struct trust *trust, const char *key, struct err *err)
 	return 0;
 }
 
-/* 1: good; 0: by no key of ours; -1: wrong, though its key is trusted. */
-static int check_one(
+static bool is_good(
 	const struct trust *trust, const struct signature *signature, const struct buf *fingerprint)
 {
-	int result = 0;
-	VEC_FOREACH(key, &trust->keys) {
-		if (strcmp(key->name, signature->name) != 0)
-			continue;
-		if (key_verify(key, signature, fingerprint->data, fingerprint->len))
-			return 1;
-		result = -1;
-	}
-	return result;
+	VEC_FOREACH(key, &trust->keys)
+		if (strcmp(key->name, signature->name) == 0 &&
+			key_verify(key, signature, fingerprint->data, fingerprint->len))
+			return true;
+	return false;
+}
+
+/* Whether a key of ours has that name, which ends with the string or at a colon. */
+static bool has_key(const struct trust *trust, const char *name)
+{
+	size_t len = strcspn(name, ":");
+	VEC_FOREACH(key, &trust->keys)
+		if (strlen(key->name) == len && strncmp(key->name, name, len) == 0)
+			return true;
+	return false;
 }
 
 static int check_signatures(const struct trust *trust, const struct narinfo *info, struct err *err)
 {
 	AUTO_BUF fingerprint = {0};
-	bool wrong = false;
+	const char *wrong = NULL;
 	if (info->sigs.len == 0) {
 		err_raise(err, ERR_UNTRUSTED, "it has no signature");
 		return err_hint(err, "--no-check-sigs takes it nevertheless");
@@ -55,16 +60,16 @@ static int check_signatures(const struct trust *trust, const struct narinfo *inf
 	for (size_t i = 0; i < info->sigs.len; i++) {
 		AUTO(signature_done) struct signature signature = {0};
 		struct err none = ERR_INIT;
-		if (signature_parse(info->sigs.items[i], &signature, &none) < 0)
-			continue;
-		int r = check_one(trust, &signature, &fingerprint);
-		if (r > 0)
+		const char *text = info->sigs.items[i];
+		if (signature_parse(text, &signature, &none) == 0 &&
+			is_good(trust, &signature, &fingerprint))
 			return 0;
-		wrong = wrong || r < 0;
+		if (wrong == NULL && has_key(trust, text))
+			wrong = text;
 	}
-	const char *sig = info->sigs.items[0];
+	const char *sig = wrong != NULL ? wrong : info->sigs.items[0];
 	int len = (int)strcspn(sig, ":");
-	if (wrong)
+	if (wrong != NULL)
 		return err_raise(err, ERR_UNTRUSTED,
 			"it has a wrong signature by the trusted key '%.*s'", len < 255 ? len : 255,
 			sig);

@@ -88,10 +88,11 @@ spoil bad "s|^Sig: .*|Sig: nonsense\nSig: lab-1:AAAA\nSig: other-1:${sig#*:}\n&|
 check_ok fetch --trusted-key "$lab" "file://$tmp/bad/$hash"
 bad "s|^Sig: .*|$(grep '^Sig: ' "$cache/$hash.narinfo")|" \
 	"it has a wrong signature by the trusted key 'lab-1'"
+bad "s|^Sig: .*|Sig: other-1:${sig#*:}\nSig: lab-1:${sig#*:}|; s/^NarSize: .*/NarSize: $((size + 8))/" \
+	"it has a wrong signature by the trusted key 'lab-1'"
 bad "s/^NarSize: .*/NarSize: $((size + 8))/" "it has a wrong signature by the trusted key 'lab-1'"
 bad "s/^References: .*/References: $(basename "$top")/" "it has a wrong signature by the trusted key 'lab-1'"
-bad 's/^Sig: .*/Sig: lab-1:AAAA/' "it is signed by a key that is not trusted, 'lab-1'
-$untrusted"
+bad 's/^Sig: .*/Sig: lab-1:AAAA/' "it has a wrong signature by the trusted key 'lab-1'"
 bad 's/^Sig: .*/Sig: nonsense/' "it is signed by a key that is not trusted, 'nonsense'
 $untrusted"
 
