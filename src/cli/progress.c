@@ -20,17 +20,6 @@ enum progress_style progress_style_for(FILE *out, bool quiet, bool json)
 	return isatty(fileno(out)) ? PROGRESS_BAR : PROGRESS_LINES;
 }
 
-char *progress_format_bytes(unsigned long long bytes, char out[16])
-{
-	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-	double v = (double)bytes;
-	size_t i = 0;
-	for (; v >= 1024 && i < 5; i++)
-		v /= 1024;
-	snprintf(out, 16, i == 0 ? "%.0f %s" : "%.1f %s", v, units[i]);
-	return out;
-}
-
 double progress_seconds_since(const struct timespec *then)
 {
 	struct timespec now;
@@ -56,36 +45,57 @@ static double fraction(const struct progress_view *view)
 	return view->done >= view->total ? 1 : (double)view->done / (double)view->total;
 }
 
+static struct progress_pace pace_of(const struct progress_view *view, double elapsed)
+{
+	return (struct progress_pace){
+		.done = view->done, .total = view->total, .seconds = elapsed, .unit = view->unit};
+}
+
+/* "12.0 MiB of 34.0 MiB, 5.1 MiB/s, 4 s left"; of an unknown total "12 paths, 6 paths/s". */
+static void put_amounts(const struct progress_view *view, double elapsed)
+{
+	char done[32], total[32], text[PROGRESS_PACE_SIZE];
+	const struct progress_pace pace = pace_of(view, elapsed);
+	fputs(amount(view, view->done, done), view->out);
+	if (view->total > 0)
+		fprintf(view->out, " of %s", amount(view, view->total, total));
+	else if (strcmp(view->unit, "bytes") != 0)
+		fprintf(view->out, " %s", view->unit);
+	fputs(progress_pace_text(&pace, text), view->out);
+}
+
 static void draw_bar(const struct progress_view *view, double elapsed)
 {
-	char bar[BAR_WIDTH + 1], done[32], total[32], rate[32];
+	char bar[BAR_WIDTH + 1];
 	int full = (int)(fraction(view) * BAR_WIDTH);
 	for (int i = 0; i < BAR_WIDTH; i++)
 		bar[i] = i < full ? '#' : '.';
 	bar[BAR_WIDTH] = '\0';
-	unsigned long long per_second =
-		elapsed > 0.2 ? (unsigned long long)((double)view->done / elapsed) : 0;
-	fprintf(view->out, "\r\033[K%s [%s] %3.0f%%  %s of %s  %s/s", view->step, bar,
-		100 * fraction(view), amount(view, view->done, done),
-		amount(view, view->total, total), amount(view, per_second, rate));
-	double left = fraction(view) > 0.01 ? elapsed / fraction(view) - elapsed : 0;
-	if (left >= 1)
-		fprintf(view->out, "  %.0f s left", left);
+	fprintf(view->out, "\r\033[K%s ", view->step);
+	if (view->total > 0)
+		fprintf(view->out, "[%s] %3.0f%%  ", bar, 100 * fraction(view));
+	put_amounts(view, elapsed);
 	fflush(view->out);
 }
 
 static void draw_json(const struct progress_view *view, double elapsed, bool last)
 {
+	const struct progress_pace pace = pace_of(view, elapsed);
+	double left = progress_left(&pace);
 	fprintf(view->out,
 		"{\"progress\":\"%s\",\"unit\":\"%s\",\"done\":%llu,\"total\":%llu,"
-		"\"seconds\":%.3f,\"finished\":%s}\n",
-		view->step, view->unit, view->done, view->total, elapsed, last ? "true" : "false");
+		"\"seconds\":%.3f,\"rate\":%.0f,\"left\":",
+		view->step, view->unit, view->done, view->total, elapsed, progress_rate(&pace));
+	if (left < 0)
+		fputs("null", view->out);
+	else
+		fprintf(view->out, "%.1f", left);
+	fprintf(view->out, ",\"finished\":%s}\n", last ? "true" : "false");
 	fflush(view->out);
 }
 
 static void draw(struct progress_view *view, bool last)
 {
-	char done[32], total[32];
 	double elapsed = progress_seconds_since(&view->begun);
 	clock_gettime(CLOCK_MONOTONIC, &view->shown);
 	switch (view->style) {
@@ -102,9 +112,11 @@ static void draw(struct progress_view *view, bool last)
 	case PROGRESS_LINES:
 		if (last && elapsed < 0.5)
 			break; /* not worth a line */
-		fprintf(view->out, "%s: %s of %s, %.1f s%s\n", view->step,
-			amount(view, view->done, done), amount(view, view->total, total), elapsed,
-			last ? ", done" : "");
+		fprintf(view->out, "%s: ", view->step);
+		put_amounts(view, elapsed);
+		if (last)
+			fprintf(view->out, ", done in %.1f s", elapsed);
+		fputc('\n', view->out);
 		break;
 	}
 }

@@ -29,7 +29,4 @@ void progress_view_init(struct progress_view *view, enum progress_style style, F
 /* Seconds by the monotonic clock since `then`. */
 double progress_seconds_since(const struct timespec *then);
 
-/* "1.4 GiB", "312 B"; returns `out`. */
-char *progress_format_bytes(unsigned long long bytes, char out[16]);
-
 #endif

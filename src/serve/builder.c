@@ -53,19 +53,30 @@ struct log_progress {
 	const char *step, *unit;
 	uint64_t total;
 	time_t last;
+	double begun; /* seconds, by the monotonic clock */
 };
+
+static double now_s(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
 
 static void say(struct log_progress *p, uint64_t done)
 {
 	bool bytes = strcmp(p->unit, "bytes") == 0;
 	unsigned long long amount = p->total > 0 ? p->total : done;
-	char percent[16] = "";
+	char percent[16] = "", text[PROGRESS_PACE_SIZE];
+	const struct progress_pace pace = {
+		.done = done, .total = p->total, .seconds = now_s() - p->begun, .unit = p->unit};
 	if (p->total > 0)
 		snprintf(percent, sizeof(percent), "%.0f %% of ",
 			100.0 * (double)done / (double)p->total);
+	progress_pace_text(&pace, text);
 	pthread_mutex_lock(&p->builder->lock);
-	snprintf(p->builder->status, BUILDER_STATUS_SIZE, "%s: %s%llu %s", p->step, percent,
-		bytes ? amount >> 20 : amount, bytes ? "MiB" : p->unit);
+	snprintf(p->builder->status, BUILDER_STATUS_SIZE, "%s: %s%llu %s%s", p->step, percent,
+		bytes ? amount >> 20 : amount, bytes ? "MiB" : p->unit, text);
 	pthread_mutex_unlock(&p->builder->lock);
 }
 
@@ -77,6 +88,7 @@ static void progress_begins(
 	p->unit = unit;
 	p->total = total;
 	p->last = time(NULL);
+	p->begun = now_s();
 	say(p, 0);
 }
 

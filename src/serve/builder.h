@@ -29,7 +29,7 @@ int builder_ask(struct builder *builder, const char *key, const struct boot_sour
 	struct err *err);
 
 /* How far that is: "fetch: 34 % of 1200 MiB"; "" when there is nothing to say. */
-#define BUILDER_STATUS_SIZE 96
+#define BUILDER_STATUS_SIZE 160
 void builder_status(struct builder *builder, const char *key, char out[BUILDER_STATUS_SIZE]);
 
 #endif

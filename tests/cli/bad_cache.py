@@ -11,6 +11,7 @@ lying     as broken, but what it calls the rest is the beginning
 drip      a hundred bytes of it per connection
 stall     half of it, then nothing        trickle   a byte a second
 auth      wants user "u", password "p"    huge      10 MiB of references
+slow      in forty pieces, a tenth of a second apart
 busy      answers 503 twice, then gives   moved     redirects to /ok/…
 circle    redirects to itself             garbage   no HTTP at all
 to-file   redirects to a file:// URL      headers   never ends them
@@ -83,6 +84,15 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(1)
 
+    def in_pieces(self, body):
+        """All of it, in four seconds."""
+        self.answer(b"", length=len(body))
+        step = len(body) // 40 + 1
+        for start in range(0, len(body), step):
+            self.wfile.write(body[start:start + step])
+            self.wfile.flush()
+            time.sleep(0.1)
+
     def forever(self, status, headers=()):
         """A body, or headers, without an end."""
         self.send_response(status)
@@ -114,6 +124,8 @@ class Handler(BaseHTTPRequestHandler):
             self.drip(body)
         elif mode == "trickle":
             self.slowly(body)
+        elif mode == "slow":
+            self.in_pieces(body)
         elif mode == "auth":
             wanted = "Basic " + base64.b64encode(b"u:p").decode()
             good = self.headers.get("Authorization") == wanted

@@ -39,6 +39,33 @@ check_fails 1 "snowboot: cannot fetch '$url/early-nar/$nar': transfer closed wit
 	http "$url/early-nar/$hash"
 nothing_used
 
+# How far it is, how fast, and how long it takes: to a log, to programs, and to a terminal.
+amounts='[0-9.]+ [KM]iB of [0-9.]+ MiB, [0-9.]+ [KM]iB/s'
+slowly() { "$snowboot" pool add --pool "$tmp/slow-$1" --trusted-key "$lab" "${@:2}" "$url/slow-nar/$hash"; }
+check_ok slowly log
+check_stderr "^fetch: $amounts, [1-9] s left\$"
+check_stderr "^fetch: $amounts, done in [2-9]\.[0-9] s\$"
+check_ok slowly json --json
+python3 - "$tmp/stderr" <<'PYTHON' || fail "progress: $(cat "$tmp/stderr")"
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1])]
+lines = [line for line in lines if line["progress"] == "fetch"]
+*running, last = lines
+assert running and not any(line["finished"] for line in running)
+for line in running:
+    assert line["unit"] == "bytes" and 0 < line["done"] < line["total"], line
+    assert abs(line["rate"] - line["done"] / line["seconds"]) < 2000, line
+    assert abs(line["left"] - (line["total"] - line["done"]) / line["rate"]) < 0.1, line
+assert last["finished"] and last["done"] == last["total"] and last["left"] == 0, last
+PYTHON
+python3 - "$snowboot" pool add --pool "$tmp/slow-terminal" --trusted-key "$lab" "$url/slow-nar/$hash" >"$tmp/terminal" <<'PYTHON'
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], lambda fd: os.read(fd, 65536))))
+PYTHON
+tr '\r' '\n' <"$tmp/terminal" | sed 's/\x1b\[K//' >"$tmp/bars"
+grep -Eqx "fetch \[#+\.+\]  ?[0-9]+%  $amounts, [1-9] s left" "$tmp/bars" || fail "bars: $(cat "$tmp/bars")"
+grep -Eqx "$top: 2 store paths, [0-9.]+ MiB packed to [0-9.]+ MiB, [0-9.]+ s" "$tmp/bars" || fail "result: $(cat "$tmp/bars")"
+
 # Errors.
 cannot="snowboot: cannot fetch '$url"
 check_fails 1 "$cannot/status-500/$hash.narinfo': the cache answers 500" http "$url/status-500/$hash"
