@@ -29,6 +29,12 @@ static int need_store(struct acquirer *a, struct err *err)
 	return a->store != NULL ? 0 : store_open(a->store_root, &a->store, err);
 }
 
+static int read_name(const struct acquirer *a, const char *text, struct name *ret, struct err *err)
+{
+	const struct name_places places = {.own = a->profiles, .store_root = a->store_root};
+	return name_parse(text, &places, ret, err);
+}
+
 int acquirer_prepare(struct acquirer *a, struct err *err)
 {
 	struct err absent = ERR_INIT;
@@ -62,9 +68,11 @@ static int fill(struct acquirer *a, const struct acquire_params *params, struct 
 {
 	a->stall_s = params->stall_s;
 	a->trust.anything = params->any_signature;
+	bool named = params->profiles != NULL;
+	a->profiles = named ? strdup(params->profiles) : NULL;
 	a->store_root = strdup(params->store_root);
 	a->real_store = path_printf(err, "%s" ACQUIRE_STORE_DIR, params->store_root);
-	if (a->store_root == NULL || a->real_store == NULL)
+	if (a->store_root == NULL || a->real_store == NULL || (named && a->profiles == NULL))
 		return err_clean(err) ? err_oom(err) : -1;
 	if (nix_conf_read(&a->conf, err) < 0 || acquire_add_urls(params->caches, &a->urls, err) < 0)
 		return -1;
@@ -100,6 +108,7 @@ struct acquirer *acquirer_close(struct acquirer *a)
 	nix_conf_done(&a->conf);
 	strvec_done(&a->urls);
 	free(a->caches_for);
+	free(a->profiles);
 	free(a->store_root);
 	free(a->real_store);
 	free(a);
@@ -225,8 +234,7 @@ int acquire(struct acquirer *a, const char *name, const struct acquire_into *int
 {
 	AUTO_NAME parsed = {0};
 	AUTO_ACQUIRED acquired = {0};
-	if (name_parse(name, a->store_root, &parsed, err) < 0 ||
-		take(a, &parsed, into, &acquired, err) < 0)
+	if (read_name(a, name, &parsed, err) < 0 || take(a, &parsed, into, &acquired, err) < 0)
 		return -1;
 	*ret = acquired;
 	acquired = (struct acquired){0};
@@ -237,7 +245,7 @@ int acquire_is_here(const struct acquirer *a, const char *name, struct err *err)
 {
 	AUTO_NAME parsed = {0};
 	AUTO_FREE char *path = NULL;
-	if (name_parse(name, a->store_root, &parsed, err) < 0)
+	if (read_name(a, name, &parsed, err) < 0)
 		return -1;
 	switch (parsed.kind) {
 	case NAME_FILE:
@@ -267,7 +275,7 @@ int acquire_find_link(const struct acquirer *a, const char *name, char **ret_pat
 {
 	AUTO_NAME parsed = {0};
 	const char *found = NULL;
-	if (name_parse(name, a->store_root, &parsed, err) < 0)
+	if (read_name(a, name, &parsed, err) < 0)
 		return -1;
 	switch (parsed.kind) {
 	case NAME_FILE:
@@ -296,7 +304,7 @@ int acquire_file_name(const struct acquirer *a, const char *name, char **ret, st
 {
 	AUTO_NAME parsed = {0};
 	AUTO_FREE char *path = NULL;
-	if (name_parse(name, a->store_root, &parsed, err) < 0)
+	if (read_name(a, name, &parsed, err) < 0)
 		return -1;
 	switch (parsed.kind) {
 	case NAME_FILE:

@@ -18,8 +18,9 @@ struct system_files;
 struct acquire_look;
 
 struct acquire_params {
-	const char *store_root;            /* of the local store; "" for this machine's own */
-	const struct strvec *caches;       /* URLs, asked beside those of nix.conf */
+	const char *store_root;      /* of the local store; "" for this machine's own */
+	const char *profiles;        /* a directory of links whose names are SYSTEMs too, or NULL */
+	const struct strvec *caches; /* URLs, asked beside those of nix.conf */
 	const struct strvec *trusted_keys; /* NAME:BASE64, trusted beside those of nix.conf */
 	bool any_signature;                /* signatures are not looked at */
 	unsigned stall_s; /* a cache that sends less than 1 KiB/s for so long is given up */

@@ -64,22 +64,32 @@ static int parse_url(const char *text, struct name *name, struct err *err)
 	return 0;
 }
 
+/* 1 and the link, which the caller owns, when there is one of that name. */
+static int find_link(char *take_path, char **ret, struct err *err)
+{
+	struct stat st;
+	AUTO_FREE char *path = take_path;
+	if (path == NULL)
+		return err_clean(err) ? err_oom(err) : -1;
+	if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+		return 0;
+	*ret = TAKE_PTR(path);
+	return 1;
+}
+
 /* 1 and the profile's link, which the caller owns, when there is a profile of that name. */
-static int find_profile(const char *text, const char *store_root, char **ret, struct err *err)
+static int find_profile(
+	const char *text, const struct name_places *places, char **ret, struct err *err)
 {
 	static const char *const dirs[] = {"profiles", "profiles/system-profiles"};
-	struct stat st;
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		AUTO_FREE char *path =
-			path_printf(err, "%s/nix/var/nix/%s/%s", store_root, dirs[i], text);
-		if (path == NULL)
-			return -1;
-		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode)) {
-			*ret = TAKE_PTR(path);
-			return 1;
-		}
-	}
-	return 0;
+	int found = places->own == NULL
+		? 0
+		: find_link(path_printf(err, "%s/%s", places->own, text), ret, err);
+	for (size_t i = 0; i < ARRAY_LEN(dirs) && found == 0; i++)
+		found = find_link(
+			path_printf(err, "%s/nix/var/nix/%s/%s", places->store_root, dirs[i], text),
+			ret, err);
+	return found;
 }
 
 static bool has_default_nix(const char *dir)
@@ -89,7 +99,8 @@ static bool has_default_nix(const char *dir)
 	return path != NULL && access(path, F_OK) == 0;
 }
 
-static int parse(const char *text, const char *store_root, struct name *name, struct err *err)
+static int parse(
+	const char *text, const struct name_places *places, struct name *name, struct err *err)
 {
 	struct stat st;
 	size_t dir_len = strlen(STORE_DIR) + 1;
@@ -105,7 +116,7 @@ static int parse(const char *text, const char *store_root, struct name *name, st
 	else if (is_hash_name(text, strlen(text)) && strchr(text, '/') == NULL)
 		name->kind = NAME_HASH;
 	else if (text[0] != '\0' && strchr(text, '/') == NULL) {
-		int found = find_profile(text, store_root, &name->text, err);
+		int found = find_profile(text, places, &name->text, err);
 		if (found != 0) {
 			name->kind = NAME_PROFILE;
 			return found < 0 ? -1 : 0;
@@ -115,10 +126,11 @@ static int parse(const char *text, const char *store_root, struct name *name, st
 	return name->text != NULL ? 0 : err_oom(err);
 }
 
-int name_parse(const char *text, const char *store_root, struct name *ret, struct err *err)
+int name_parse(
+	const char *text, const struct name_places *places, struct name *ret, struct err *err)
 {
 	AUTO_NAME name = {.kind = NAME_FILE};
-	if (parse(text, store_root, &name, err) < 0)
+	if (parse(text, places, &name, err) < 0)
 		return -1;
 	*ret = name;
 	name = (struct name){0};

@@ -26,10 +26,14 @@ struct name {
 #define AUTO_NAME AUTO(name_done) struct name
 void name_done(struct name *name);
 
-/*
- * Tells. Files that exist go before all else; `profiles` are looked for below
- * <store_root>/nix/var/nix/profiles. ERR_USAGE for a URL without a hash.
- */
-int name_parse(const char *text, const char *store_root, struct name *ret, struct err *err);
+/* Where names of profiles are looked for. */
+struct name_places {
+	const char *own;        /* a directory of links, first; or NULL */
+	const char *store_root; /* then below <store_root>/nix/var/nix/profiles */
+};
+
+/* Tells. Files that exist go before all else. ERR_USAGE for a URL without a hash. */
+int name_parse(
+	const char *text, const struct name_places *places, struct name *ret, struct err *err);
 
 #endif

@@ -12,6 +12,7 @@
 #define ACQUIRE_STORE_DIR "/nix/store"
 
 struct acquirer {
+	char *profiles; /* or NULL */
 	char *store_root, *real_store;
 	struct store *store; /* NULL: not opened yet, or there is none */
 	struct strvec urls;

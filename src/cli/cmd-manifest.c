@@ -44,7 +44,8 @@ static bool is_cached(const char *source)
 {
 	AUTO_NAME name = {0};
 	struct err none = ERR_INIT;
-	return name_parse(source, "", &name, &none) == 0 && name.kind == NAME_CACHE;
+	const struct name_places nowhere = {.store_root = ""};
+	return name_parse(source, &nowhere, &name, &none) == 0 && name.kind == NAME_CACHE;
 }
 
 /* Of a server; a cache's ends with the hash of a store path. */

@@ -50,6 +50,7 @@ static const struct cli_option options[] = {
 		"/dispatch/configuration/NAME has Nix build NAME/default.nix there", "@dir"},
 	{0, "hydra", "HOST",
 		"/dispatch/hydra/HOST/PROJECT/JOBSET/JOB may ask that Hydra, repeatable", NULL},
+	{0, "any-system", NULL, "/boot/NAME boots any system of this machine's store, too"},
 	{0, "stub", "FILE",
 		"systemd's EFI stub for UEFI HTTP boot, repeatable (the system's, else ours)",
 		"@file"},
@@ -151,7 +152,8 @@ static int read_boot(const struct cli_args *args, struct boot_options *ret, stru
 /* Something must be there to boot. */
 static int check_systems(const struct cli_args *args, struct err *err)
 {
-	static const char *const sources[] = {"machines", "profiles", "configurations", "hydra"};
+	static const char *const sources[] = {
+		"machines", "profiles", "configurations", "hydra", "any-system"};
 	bool found = args->operands.len > 0;
 	for (size_t i = 0; i < ARRAY_LEN(sources); i++)
 		found = found || cli_flag(args, sources[i]);
@@ -179,6 +181,7 @@ static int run(const struct cli_args *args, struct err *err)
 		.cache_control =
 			cli_option(args, "cache-control", "public, max-age=31536000, immutable"),
 		.boot_from_peers = cli_flag(args, "boot-from-peers"),
+		.any_system = cli_flag(args, "any-system"),
 	};
 	if (check_systems(args, err) < 0 ||
 		dhcp_mode_parse(cli_option(args, "dhcp", "proxy"), &serve.dhcp, err) < 0 ||

@@ -18,6 +18,7 @@ int cli_acquirer(const struct cli_args *args, struct acquirer **ret, struct err 
 		cli_number(args, "cache-timeout", 1, 3600, CACHES_STALL_S, &stall_s, err) < 0)
 		return -1;
 	const struct acquire_params params = {.store_root = cli_option(args, "store", ""),
+		.profiles = cli_option(args, "profiles", NULL), /* which only `serve` has */
 		.caches = &caches,
 		.trusted_keys = &keys,
 		.any_signature = cli_flag(args, "no-check-sigs"),

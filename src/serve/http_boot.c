@@ -46,7 +46,7 @@ static int choose(struct origin *o, const struct route *route, const struct clie
 {
 	if (route->name_len == 7 && memcmp(route->name, "default", 7) == 0)
 		return choice_make(o, client, a, ret, err);
-	struct version *v = systems_find(o->systems, route->name, route->name_len);
+	struct version *v = origin_system(o, route->name, route->name_len);
 	if (v == NULL)
 		return err_raise(err, ERR_NOT_FOUND, "there is no system '%.*s' here",
 			(int)route->name_len, route->name);

@@ -243,16 +243,16 @@ static void give_script(struct loading *l, const char *path)
 /* What is below /boot/NAME/: false when it is nothing of a system. */
 static bool load_boot(struct loading *l, const char *path)
 {
-	struct systems *systems = l->origin->systems;
+	struct origin *o = l->origin;
 	struct route route = route_parse(path);
 	const char *trees = strstr(path, TREES);
 	const struct version *v = NULL;
 	if (route.kind == ROUTE_BOOT && (route.file == BOOT_KERNEL || route.file == BOOT_INITRD)) {
-		v = systems_find(systems, route.name, route.name_len);
+		v = origin_system(o, route.name, route.name_len);
 		l->give = route.file == BOOT_KERNEL ? give_kernel : give_initrd;
 		l->step = boot_file_step(route.file);
 	} else if (strncmp(path, "/boot/", 6) == 0 && trees != NULL && trees > path + 6) {
-		v = systems_find(systems, path + 6, (size_t)(trees - path) - 6);
+		v = origin_system(o, path + 6, (size_t)(trees - path) - 6);
 		l->give = give_device_tree;
 		l->step = "device tree";
 	}
@@ -260,8 +260,8 @@ static bool load_boot(struct loading *l, const char *path)
 		load_of(l, v);
 	if (v != NULL || route.kind != ROUTE_BOOT || route.file != BOOT_SCRIPT)
 		return v != NULL;
-	bool known = choice_is_asked(l->origin, &route) ||
-		systems_find(systems, route.name, route.name_len) != NULL;
+	bool known =
+		choice_is_asked(o, &route) || origin_system(o, route.name, route.name_len) != NULL;
 	if (known)
 		give_script(l, path);
 	return known;

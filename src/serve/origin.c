@@ -115,7 +115,7 @@ static void handle_boot(struct origin *o, struct http_exchange *x, const struct 
 	 */
 	if (route->kind == ROUTE_MANIFEST || route->file == BOOT_SCRIPT)
 		systems_refresh(o->systems);
-	struct version *v = systems_find(o->systems, route->name, route->name_len);
+	struct version *v = origin_system(o, route->name, route->name_len);
 	if (v == NULL) {
 		http_exchange_reply_text(
 			x, 404, "there is nothing at '%s'", http_exchange_request(x)->path);

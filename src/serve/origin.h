@@ -27,6 +27,7 @@ struct origin_options {
 	struct pacer *pacer;       /* of the uplink, borrowed; NULL: no limit */
 	unsigned links_max;        /* of nodes, at once */
 	bool boot_from_peers;
+	bool any_system;       /* of the local store, by its file name */
 	const char *ipxe_dir;  /* whose files boot loaders get by TFTP; NULL: none */
 	const char *machines;  /* the machines' directory (docs/formats/machines.md), or NULL */
 	const char *state_dir; /* with it: where one-shot assignments are remembered */

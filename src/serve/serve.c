@@ -410,6 +410,7 @@ static int start_origin(struct serve *s, struct err *err)
 		.pacer = s->pacer,
 		.links_max = s->links_max,
 		.boot_from_peers = o->boot_from_peers,
+		.any_system = o->any_system,
 		.ipxe_dir = s->ipxe_dir,
 		.machines = o->machines,
 		.state_dir = s->state_dir,

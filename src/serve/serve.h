@@ -32,6 +32,7 @@ struct serve_options {
 	const char *cache_control; /* of objects */
 	uint64_t uplink;           /* bytes a second of objects and chunks, 0: no limit */
 	bool boot_from_peers;
+	bool any_system; /* of the local store is booted by /boot/NAME/ */
 };
 
 /*

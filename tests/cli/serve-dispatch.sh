@@ -45,8 +45,36 @@ chain --replace /dispatch/profile/broken || goto again"
 for path in profile/.. profile/../configurations profile/a/b profile/ configuration/small hydra/a/b/c/d other/x; do
 	check_equal "status of $path" "$(code --path-as-is "$url/dispatch/$path")" 404
 done
+check_equal "a system by its own name" "$(curl -s "$url/boot/$second_name/netboot.ipxe")" "there is nothing at '/boot/$second_name/netboot.ipxe'"
 ln -sfn "$second" "$tmp/profiles/kiosk"
 check_equal "a switched profile" "$(location "$url/dispatch/profile/kiosk")" "302 $url/boot/$second_name/netboot.ipxe"
+stop "$server"
+
+# Their names are SYSTEMs, on the command line and in machine files.
+mkdir "$tmp/machines"
+ln -s "$system" "$tmp/profiles/lab"
+echo '{"system": "lab"}' >"$tmp/machines/52-54-00-00-00-01.json"
+echo '{"system": "broken"}' >"$tmp/machines/52-54-00-00-00-02.json"
+start named --profiles "$tmp/profiles" --machines "$tmp/machines" kiosk
+boots() { get "$url/boot/default/netboot.ipxe?mac=$1" | sed -n 's/^echo snowboot: //p' | head -n 1; }
+check_equal "the first SYSTEM" "$(boots 52-54-00-00-00-09)" "$second_name"
+check_equal "by a machine file" "$(boots 52-54-00-00-00-01)" "$name"
+check_equal "by a broken one" "$(boots 52-54-00-00-00-02)" \
+	"machine entry '$tmp/machines/52-54-00-00-00-02.json': '$tmp/profiles/broken' leads to '$tmp/gone', which does not exist"
+ln -sfn "$second" "$tmp/profiles/lab"
+check_equal "by a switched one" "$(boots 52-54-00-00-00-01)" "$second_name"
+stop "$server"
+
+### Any system of the store, by its own name.
+start any --any-system
+check_equal "any system" "$(get "$url/boot/$name/netboot.ipxe?cmdline_suffix_args=a" | grep -c "^kernel /boot/$name/bzImage .* init=$system/init .* a snowboot.origin=")" 1
+check_equal "its kernel" "$(get "$url/boot/$name/bzImage" | sha256sum)" "$(sha256sum <"$system/kernel")"
+check_equal "another's kernel, at once" "$(get "$url/boot/$second_name/bzImage" | sha256sum)" "$(sha256sum <"$second/kernel")"
+check_equal "another's manifest" "$(get "$url/v1/manifests/$second_name" | sed -n 's/^system //p')" "$second"
+kernel=$(basename "$(dirname "$(readlink -f "$system/kernel")")")
+for other in "$kernel" "${name:0:32}" "$name-none" .. default; do
+	check_equal "'$other', which is no system" "$(curl -s --path-as-is "$url/boot/$other/netboot.ipxe")" "there is nothing at '/boot/$other/netboot.ipxe'"
+done
 stop "$server"
 
 # It flips to and fro while many boot by it, by the profile's name and as the server's own system: each of them boots one system.

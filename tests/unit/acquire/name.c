@@ -6,6 +6,8 @@
 
 #define HASH "0c0v5k3dmhqjfq4m3hv3l2a2rlf4wxyb"
 
+static const struct name_places nowhere = {.store_root = "/nowhere"};
+
 static void what_a_name_is(void **state)
 {
 	(void)state;
@@ -33,7 +35,7 @@ static void what_a_name_is(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = ERR_INIT;
 		AUTO_NAME name = {0};
-		assert_ok(name_parse(cases[i].text, "/nowhere", &name, &err));
+		assert_ok(name_parse(cases[i].text, &nowhere, &name, &err));
 		assert_int_equal(name.kind, cases[i].kind);
 		assert_string_equal(name.text, cases[i].looked_up);
 		if (cases[i].cache_url != NULL)
@@ -51,8 +53,12 @@ static void files_go_first(void **state)
 	test_shell("cd '%s' && mkdir expression plain && touch expression/default.nix 'a#b' && "
 		   "ln -s expression link && mkdir -p nix/var/nix/profiles/system-profiles && "
 		   "ln -s x nix/var/nix/profiles/system && "
-		   "ln -s x nix/var/nix/profiles/system-profiles/lab",
+		   "ln -s x nix/var/nix/profiles/system-profiles/lab && mkdir own && "
+		   "ln -s x own/kiosk && ln -s x own/lab && touch own/system",
 		dir);
+	AUTO_FREE char *own = path_printf(&err, "%s/own", dir);
+	const struct name_places places = {.store_root = dir};
+	const struct name_places own_places = {.own = own, .store_root = dir};
 	const struct {
 		const char *text;
 		enum name_kind kind;
@@ -61,20 +67,27 @@ static void files_go_first(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		AUTO_NAME name = {0};
 		AUTO_FREE char *path = path_printf(&err, "%s/%s", dir, files[i].text);
-		assert_ok(name_parse(path, dir, &name, &err));
+		assert_ok(name_parse(path, &places, &name, &err));
 		assert_int_equal(name.kind, files[i].kind);
 		assert_string_equal(name.text, path);
 	}
-	static const char *const profiles[] = {"system", "lab"};
-	static const char *const links[] = {
-		"nix/var/nix/profiles/system", "nix/var/nix/profiles/system-profiles/lab"};
+	const struct {
+		const struct name_places *places;
+		const char *text, *link;
+	} profiles[] = {{&places, "system", "nix/var/nix/profiles/system"},
+		{&places, "lab", "nix/var/nix/profiles/system-profiles/lab"},
+		{&own_places, "kiosk", "own/kiosk"}, {&own_places, "lab", "own/lab"},
+		{&own_places, "system", "nix/var/nix/profiles/system"}};
 	for (size_t i = 0; i < ARRAY_LEN(profiles); i++) {
 		AUTO_NAME name = {0};
-		AUTO_FREE char *path = path_printf(&err, "%s/%s", dir, links[i]);
-		assert_ok(name_parse(profiles[i], dir, &name, &err));
+		AUTO_FREE char *path = path_printf(&err, "%s/%s", dir, profiles[i].link);
+		assert_ok(name_parse(profiles[i].text, profiles[i].places, &name, &err));
 		assert_int_equal(name.kind, NAME_PROFILE);
 		assert_string_equal(name.text, path);
 	}
+	AUTO_NAME name = {0};
+	assert_ok(name_parse("kiosk", &places, &name, &err));
+	assert_int_equal(name.kind, NAME_FILE);
 }
 
 static void urls_without_a_hash(void **state)
@@ -87,7 +100,7 @@ static void urls_without_a_hash(void **state)
 		AUTO_NAME name = {0};
 		AUTO_FREE char *message =
 			path_printf(&err, "'%s' names no system in a binary cache", urls[i]);
-		assert_int_equal(name_parse(urls[i], "", &name, &err), -1);
+		assert_int_equal(name_parse(urls[i], &nowhere, &name, &err), -1);
 		assert_err(&err, ERR_USAGE, message);
 	}
 }
