@@ -66,6 +66,7 @@ static int need_caches(struct acquirer *a, const char *text, const char *url, st
 	const struct caches_params params = {.urls = &urls,
 		.trust = &a->trust,
 		.netrc = a->conf.netrc_file,
+		.tls_trust = a->conf.ssl_cert_file,
 		.stall_s = a->stall_s};
 	a->caches_for = url != NULL ? strdup(url) : NULL;
 	if (url != NULL && a->caches_for == NULL)

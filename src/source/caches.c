@@ -126,7 +126,7 @@ static void sort(struct caches *caches)
 static int open_all(struct caches *caches, const struct caches_params *params, struct err *err)
 {
 	const struct downloader_params downloader = {
-		.netrc = params->netrc, .stall_s = params->stall_s};
+		.netrc = params->netrc, .tls_trust = params->tls_trust, .stall_s = params->stall_s};
 	for (size_t i = 0; i < params->urls->len; i++) {
 		struct cache cache = {0};
 		if (cache_parse(params->urls->items[i], &cache, err) < 0)

@@ -19,6 +19,7 @@ struct caches_params {
 	const struct strvec *urls; /* https, http, file or s3, in the user's order */
 	const struct trust *trust; /* outlives the caches */
 	const char *netrc;         /* a file, or NULL */
+	const char *tls_trust;     /* likewise: certificates that are believed */
 	unsigned stall_s;          /* less than 1 KiB/s for so long is a failure */
 };
 

@@ -61,7 +61,7 @@ struct downloader {
 	bool woken;             /* the thread will look at what is wished for */
 	struct download *first; /* all of them */
 	CURLM *multi;
-	char *netrc;
+	char *netrc, *tls_trust; /* or NULL */
 	unsigned stall_s;
 };
 
@@ -118,6 +118,7 @@ static void begin_try(struct downloader *dl, struct download *d)
 	const struct download_ask ask = {.url = d->url,
 		.auth = d->auth,
 		.netrc = dl->netrc,
+		.tls_trust = dl->tls_trust,
 		.stall_s = dl->stall_s,
 		.from = d->received,
 		.on_body = on_body,
@@ -228,6 +229,12 @@ static void *run(void *arg)
 	}
 }
 
+static int copy(const char *from, char **to, struct err *err)
+{
+	*to = from != NULL ? strdup(from) : NULL;
+	return from == NULL || *to != NULL ? 0 : err_oom(err);
+}
+
 int downloader_new(const struct downloader_params *params, struct downloader **ret, struct err *err)
 {
 	struct downloader *dl = calloc(1, sizeof(*dl));
@@ -235,16 +242,17 @@ int downloader_new(const struct downloader_params *params, struct downloader **r
 		return err_oom(err);
 	pthread_mutex_init(&dl->lock, NULL);
 	dl->stall_s = params->stall_s;
-	dl->netrc = params->netrc != NULL ? strdup(params->netrc) : NULL;
 	(void)curl_global_init(CURL_GLOBAL_DEFAULT); /* if not, the next call fails */
 	dl->multi = curl_multi_init();
 	/* Else as many as four times the transfers of the moment, which may be few. */
 	if (dl->multi != NULL)
 		(void)curl_multi_setopt(dl->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
 	int errnum = 0;
-	if (dl->multi == NULL || (params->netrc != NULL && dl->netrc == NULL))
+	if (dl->multi == NULL)
 		err_oom(err);
-	else if ((errnum = pthread_create(&dl->thread, NULL, run, dl)) != 0)
+	else if (copy(params->netrc, &dl->netrc, err) == 0 &&
+		copy(params->tls_trust, &dl->tls_trust, err) == 0 &&
+		(errnum = pthread_create(&dl->thread, NULL, run, dl)) != 0)
 		err_errno(err, errnum, "cannot start a thread");
 	dl->started = err_clean(err);
 	if (!dl->started) {
@@ -271,6 +279,7 @@ struct downloader *downloader_free(struct downloader *dl)
 	curl_multi_cleanup(dl->multi);
 	pthread_mutex_destroy(&dl->lock);
 	free(dl->netrc);
+	free(dl->tls_trust);
 	free(dl);
 	return NULL;
 }

@@ -30,6 +30,8 @@ void download_auth_done(struct download_auth *auth);
 
 struct downloader_params {
 	const char *netrc; /* a file, or NULL: the user's own */
+	const char *
+		tls_trust; /* a file of the certificates that TLS believes, or NULL: the system's */
 	unsigned stall_s;  /* less than 1 KiB/s for so long is a failure */
 };
 

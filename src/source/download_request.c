@@ -90,6 +90,8 @@ static int set_up(struct download_request *r, const struct download_ask *ask, st
 	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 	if (ask->netrc != NULL)
 		curl_easy_setopt(curl, CURLOPT_NETRC_FILE, ask->netrc);
+	if (ask->tls_trust != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, ask->tls_trust);
 	/* CURLOPT_RESUME_FROM would fail with a server that has no ranges. */
 	char range[32];
 	snprintf(range, sizeof(range), "%llu-", (unsigned long long)ask->from);
@@ -171,6 +173,10 @@ static int explain(const struct download_request *r, CURLcode code, struct err *
 			"cannot fetch '%s': it has more than %u bytes of headers", r->url,
 			HEADERS_MAX);
 	err_raise(err, kind, "cannot fetch '%s': %s", r->url, why);
+	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+		err_hint(err,
+			"certificates to trust are in the file that $NIX_SSL_CERT_FILE or "
+			"ssl-cert-file in nix.conf names, else the system's");
 	return is_passing(code) ? 1 : -1;
 }
 

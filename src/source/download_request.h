@@ -20,7 +20,7 @@ struct download_request {
 struct download_ask {
 	const char *url;
 	const struct download_auth *auth;
-	const char *netrc;
+	const char *netrc, *tls_trust; /* or NULL */
 	unsigned stall_s;
 	uint64_t from; /* bytes that are there already */
 	curl_write_callback on_body;

@@ -16,6 +16,7 @@ void nix_conf_done(struct nix_conf *conf)
 	strvec_done(&conf->substituters);
 	strvec_done(&conf->trusted_keys);
 	free(conf->netrc_file);
+	free(conf->ssl_cert_file);
 	*conf = (struct nix_conf){0};
 }
 
@@ -35,6 +36,13 @@ static int set_words(struct strvec *vec, const char *words, bool extra, struct e
 	return 0;
 }
 
+static int set_text(char **ret, const char *value, struct err *err)
+{
+	free(*ret);
+	*ret = strdup(value);
+	return *ret != NULL ? 0 : err_oom(err);
+}
+
 static int set(struct nix_conf *conf, const char *name, const char *value, struct err *err)
 {
 	bool extra = strncmp(name, "extra-", 6) == 0;
@@ -45,11 +53,11 @@ static int set(struct nix_conf *conf, const char *name, const char *value, struc
 	if (strcmp(name, "trusted-public-keys") == 0 ||
 		strcmp(name, "binary-cache-public-keys") == 0)
 		return set_words(&conf->trusted_keys, value, extra, err);
-	if (strcmp(name, "netrc-file") != 0)
-		return 0;
-	free(conf->netrc_file);
-	conf->netrc_file = strdup(value);
-	return conf->netrc_file != NULL ? 0 : err_oom(err);
+	if (strcmp(name, "netrc-file") == 0)
+		return set_text(&conf->netrc_file, value, err);
+	if (strcmp(name, "ssl-cert-file") == 0)
+		return set_text(&conf->ssl_cert_file, value, err);
+	return 0;
 }
 
 static int read_file(
@@ -114,12 +122,25 @@ static int read_file(
 	return 0;
 }
 
+static int read_environment(struct nix_conf *conf, struct err *err)
+{
+	static const char *const names[] = {"NIX_SSL_CERT_FILE", "SSL_CERT_FILE"};
+	for (size_t i = 0; i < ARRAY_LEN(names) && conf->ssl_cert_file == NULL; i++) {
+		const char *value = getenv(names[i]);
+		if (value != NULL && value[0] != '\0' &&
+			set_text(&conf->ssl_cert_file, value, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int nix_conf_read(struct nix_conf *ret, struct err *err)
 {
 	AUTO_NIX_CONF conf = {0};
 	const char *dir = getenv("NIX_CONF_DIR");
 	AUTO_FREE char *path = path_printf(err, "%s/nix.conf", dir != NULL ? dir : "/etc/nix");
-	if (path == NULL || read_file(&conf, path, false, 0, err) < 0)
+	if (path == NULL || read_environment(&conf, err) < 0 ||
+		read_file(&conf, path, false, 0, err) < 0)
 		return -1;
 	*ret = conf;
 	conf = (struct nix_conf){0};

@@ -12,6 +12,9 @@ struct nix_conf {
 	struct strvec substituters;
 	struct strvec trusted_keys;
 	char *netrc_file; /* NULL: not named */
+	/* Likewise; without it $NIX_SSL_CERT_FILE, else $SSL_CERT_FILE (Nix,
+	 * src/libstore/globals.cc). */
+	char *ssl_cert_file;
 };
 
 #define AUTO_NIX_CONF AUTO(nix_conf_done) struct nix_conf

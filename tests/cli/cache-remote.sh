@@ -45,7 +45,8 @@ http_proxy=http://127.0.0.1:18982 check_fails 1 "snowboot: cannot fetch 'http://
 unset http_proxy
 
 # A certificate that nobody vouches for.
-openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/certificate.pem" -days 2 -subj /CN=127.0.0.1 2>/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/certificate.pem" -days 2 -subj /CN=127.0.0.1 \
+	-addext subjectAltName=IP:127.0.0.1 2>/dev/null
 cat "$tmp/key.pem" >>"$tmp/certificate.pem"
 python3 "$root/tests/cli/bad_cache.py" 18988 "$cache" "$tmp/requests" "$tmp/certificate.pem" &
 run_at_exit "kill $!; wait $!"
@@ -58,6 +59,14 @@ check_equal 'exit status' "$status" 1
 # By GnuTLS or by OpenSSL.
 grep -Eqx "snowboot: cannot fetch 'https://127.0.0.1:18988/ok/nix-cache-info': (server certificate verification failed. CAfile: .* CRLfile: .*|SSL certificate problem: self-signed certificate)" "$tmp/stderr" ||
 	fail "said: $(cat "$tmp/stderr")"
+check_equal 'the hint' "$(tail -n 1 "$tmp/stderr")" \
+	"hint: certificates to trust are in the file that \$NIX_SSL_CERT_FILE or ssl-cert-file in nix.conf names, else the system's"
+NIX_SSL_CERT_FILE=$tmp/certificate.pem check_ok http "https://127.0.0.1:18988/ok/$hash"
+check_equal 'words' "$(cat "$tmp/stderr")" ''
+check_equal 'requests' "$(asked '^GET /ok/')" 5
+echo "ssl-cert-file = $tmp/certificate.pem" >"$NIX_CONF_DIR/nix.conf"
+check_ok http "https://127.0.0.1:18988/ok/$hash"
+rm "$NIX_CONF_DIR/nix.conf"
 
 # A bucket. s3rver stores; a gate before it holds every request to its signature, and is overloaded now and then.
 command -v node >/dev/null || skip 'the rest needs node'

@@ -28,7 +28,8 @@ static void what_concerns_caches(void **state)
 				   "nonsense\n"
 				   "include more.conf\n"
 				   "!include none.conf\n"
-				   "netrc-file = /etc/nix/netrc\n";
+				   "netrc-file = /etc/nix/netrc\n"
+				   "ssl-cert-file = /etc/nix/ca.pem\n";
 	static const char more[] = "trusted-public-keys = k-1:a k-2:b\n"
 				   "extra-trusted-public-keys = k-3:c";
 	test_write(dir, "nix.conf", text, strlen(text));
@@ -38,6 +39,7 @@ static void what_concerns_caches(void **state)
 	assert_words(&conf.substituters, "https://c https://d");
 	assert_words(&conf.trusted_keys, "k-1:a k-2:b k-3:c");
 	assert_string_equal(conf.netrc_file, "/etc/nix/netrc");
+	assert_string_equal(conf.ssl_cert_file, "/etc/nix/ca.pem");
 }
 
 static void nothing_there(void **state)
@@ -49,6 +51,30 @@ static void nothing_there(void **state)
 	assert_ok(nix_conf_read(&conf, &err));
 	assert_int_equal(conf.substituters.len, 0);
 	assert_null(conf.netrc_file);
+}
+
+static void certificates_by_the_environment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *nix, *ssl, *want;
+	} cases[] = {{NULL, NULL, NULL}, {"", "", NULL}, {NULL, "/s", "/s"}, {"/n", "/s", "/n"},
+		{"", "/s", "/s"}};
+	assert_int_equal(setenv("NIX_CONF_DIR", test_tmpdir(), 1), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = ERR_INIT;
+		AUTO_NIX_CONF conf = {0};
+		assert_int_equal(unsetenv("NIX_SSL_CERT_FILE") | unsetenv("SSL_CERT_FILE"), 0);
+		if (cases[i].nix != NULL)
+			assert_int_equal(setenv("NIX_SSL_CERT_FILE", cases[i].nix, 1), 0);
+		if (cases[i].ssl != NULL)
+			assert_int_equal(setenv("SSL_CERT_FILE", cases[i].ssl, 1), 0);
+		assert_ok(nix_conf_read(&conf, &err));
+		if (cases[i].want != NULL)
+			assert_string_equal(conf.ssl_cert_file, cases[i].want);
+		else
+			assert_null(conf.ssl_cert_file);
+	}
 }
 
 static void includes_that_fail(void **state)
@@ -75,6 +101,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_concerns_caches),
 		cmocka_unit_test(nothing_there),
+		cmocka_unit_test(certificates_by_the_environment),
 		cmocka_unit_test(includes_that_fail),
 	};
 	return TEST_MAIN(tests);
