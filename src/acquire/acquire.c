@@ -229,13 +229,29 @@ static int take(struct acquirer *a, const struct name *name, const struct acquir
 	return 0;
 }
 
+int acquire_hint(const char *name, struct err *err)
+{
+	struct stat st;
+	if (err->kind != ERR_NOT_FOUND || err->hint[0] != '\0' || lstat(name, &st) == 0)
+		return -1;
+	if (strchr(name, '/') == NULL)
+		return err_hint(err,
+			"there is neither a file nor a profile of that name; "
+			"snowboot-sources(7) tells what a SYSTEM may be");
+	if (name[0] != '/' && name[0] != '.' && name_is_hash(path_basename(name)))
+		return err_hint(err, "a binary cache is named by its URL, like https://%s", name);
+	return -1;
+}
+
 int acquire(struct acquirer *a, const char *name, const struct acquire_into *into,
 	struct acquired *ret, struct err *err)
 {
 	AUTO_NAME parsed = {0};
 	AUTO_ACQUIRED acquired = {0};
-	if (read_name(a, name, &parsed, err) < 0 || take(a, &parsed, into, &acquired, err) < 0)
+	if (read_name(a, name, &parsed, err) < 0)
 		return -1;
+	if (take(a, &parsed, into, &acquired, err) < 0)
+		return parsed.kind == NAME_FILE ? acquire_hint(name, err) : -1;
 	*ret = acquired;
 	acquired = (struct acquired){0};
 	return 0;

@@ -79,6 +79,10 @@ int acquire(struct acquirer *acquirer, const char *name, const struct acquire_in
 /* 1 when it is on the disk, or Nix puts it there; 0 when it may be in a cache. ERR_USAGE. */
 int acquire_is_here(const struct acquirer *acquirer, const char *name, struct err *err);
 
+/* Adds to the failure of a name what may have been meant by it, if that is nothing that is there.
+ * Returns -1. */
+int acquire_hint(const char *name, struct err *err);
+
 /*
  * The file name of the store path that is meant, or HASH alone, which the caller owns: links are
  * followed, Nix builds, but no cache is asked. ERR_USAGE, ERR_NOT_FOUND.

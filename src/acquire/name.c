@@ -30,6 +30,11 @@ static bool is_hash_name(const char *text, size_t len)
 	return len == STORE_PATH_HASH_LEN || text[STORE_PATH_HASH_LEN] == '-';
 }
 
+bool name_is_hash(const char *text)
+{
+	return is_hash_name(text, strlen(text));
+}
+
 static bool is_url(const char *text)
 {
 	static const char *const schemes[] = {"https://", "http://", "file://", "s3://"};

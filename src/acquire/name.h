@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <stdbool.h>
+
 enum name_kind {
 	NAME_FILE,    /* a store path, or a file that leads to one */
 	NAME_HASH,    /* HASH or HASH-NAME */
@@ -31,6 +33,9 @@ struct name_places {
 	const char *own;        /* a directory of links, first; or NULL */
 	const char *store_root; /* then below <store_root>/nix/var/nix/profiles */
 };
+
+/* True for HASH and HASH-NAME. */
+bool name_is_hash(const char *text);
 
 /* Tells. Files that exist go before all else. ERR_USAGE for a URL without a hash. */
 int name_parse(

@@ -217,11 +217,13 @@ static void put_boot(const struct facts *f)
 	(void)progress_format_bytes(f->size, size);
 	(void)progress_format_bytes(INITRAMFS_IMAGE_MAX, max);
 	if (f->size <= INITRAMFS_IMAGE_MAX)
-		printf("  %-14s less than %s, fits into the initramfs (at most %s)\n", "image",
-			size, max);
+		printf("  %-14s less than %s: fetched as it is touched (--root net), or in the "
+		       "initramfs (--root ram, at most %s)\n",
+			"image", size, max);
 	else
-		printf("  %-14s fits into the initramfs (at most %s) if %s compress to %.0f %%; "
-		       "'snowboot build squashfs' tells\n",
+		printf("  %-14s fetched as it is touched (--root net); in the initramfs (--root "
+		       "ram, at most %s) if %s compress to %.0f %%: 'snowboot build squashfs' "
+		       "tells\n",
 			"image", max, size, 100.0 * (double)INITRAMFS_IMAGE_MAX / (double)f->size);
 }
 

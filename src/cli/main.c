@@ -60,6 +60,12 @@ static const struct command *find_command(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
+/* "snowboot pool --help" */
+static bool wants_group(int argc, char **argv)
+{
+	return argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+}
+
 static int run(int argc, char **argv, struct err *err)
 {
 	if (argc == 0) {
@@ -74,7 +80,9 @@ static int run(int argc, char **argv, struct err *err)
 	int words;
 	const struct command *command = find_command(argc, argv, &words);
 	if (command == NULL)
-		return help_unknown(argc, argv, err);
+		return wants_group(argc, argv) && help_group(stdout, argv[0])
+			? 0
+			: help_unknown(argc, argv, err);
 	AUTO(cli_args_done) struct cli_args args = {0};
 	if (cli_parse(command, argc - words, argv + words, &args, err) < 0)
 		return -1;

@@ -271,7 +271,9 @@ static int add_named(struct systems *s, const char *name, struct err *err)
 		return -1;
 	}
 	struct served *added = &s->items.items[s->named++];
-	return found > 0 ? resolve(s, added, err) : begin(s, added, &added->versions[0], err);
+	if (found == 0)
+		return begin(s, added, &added->versions[0], err);
+	return resolve(s, added, err) < 0 ? acquire_hint(name, err) : 0;
 }
 
 int systems_new(struct event_base *base, const struct strvec *names,

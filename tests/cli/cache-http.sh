@@ -66,6 +66,20 @@ tr '\r' '\n' <"$tmp/terminal" | sed 's/\x1b\[K//' >"$tmp/bars"
 grep -Eqx "fetch \[#+\.+\]  ?[0-9]+%  $amounts, [1-9] s left" "$tmp/bars" || fail "bars: $(cat "$tmp/bars")"
 grep -Eqx "$top: 2 store paths, [0-9.]+ MiB packed to [0-9.]+ MiB, [0-9.]+ s" "$tmp/bars" || fail "result: $(cat "$tmp/bars")"
 
+# Many at once: twelve NARs of four seconds each, in far less than one after the other.
+for i in $(seq 12); do
+	mkdir "$tmp/many$i"
+	head -c 150000 /dev/urandom >"$tmp/many$i/file"
+	many+=("\${builtins.storePath $(nix-store --store "local?root=$store" --add "$tmp/many$i")}")
+done
+many_top=$(nix-instantiate --store "local?root=$store" --eval --read-write-mode -E "builtins.toFile \"many\" \"${many[*]}\"" | tr -d '"')
+nix copy --to "file://$cache?compression=none&secret-key=$tmp/lab.secret" "$many_top" 2>"$tmp/nix-copy.log" ||
+	fail "Nix says $(cat "$tmp/nix-copy.log")"
+begun=$SECONDS
+check_ok http "$url/slow-nar/$(basename "$many_top" | cut -c-32)"
+check_equal 'NARs' "$(asked '^GET /slow-nar/nar/')" 13
+[ $((SECONDS - begun)) -lt 24 ] || fail "one after the other, in $((SECONDS - begun)) s"
+
 # Errors.
 cannot="snowboot: cannot fetch '$url"
 check_fails 1 "$cannot/status-500/$hash.narinfo': the cache answers 500" http "$url/status-500/$hash"

@@ -69,6 +69,8 @@ store="$system/sw"
 store=$(readlink -f "$store")
 check_fails 2 "snowboot: '$store' is not a system package: it has no 'init'
 hint: name a toplevel, like /run/current-system or what nixos-rebuild build leaves in ./result" "$snowboot" show "$store"
+check_ok "$snowboot" show "$(fixture scripted)"
+check_stdout '^  image +less than [0-9.]+ MiB: fetched as it is touched \(--root net\), or in the initramfs \(--root ram, at most 1\.0 GiB\)$'
 check_fails 1 "snowboot: '$tmp/none' does not exist" "$snowboot" show "$tmp/none"
 check_fails 2 "snowboot: '$tmp' is not in the store '/nix/store'
 hint: name a store path of a system package or a symlink to one, like /run/current-system" "$snowboot" show "$tmp"
