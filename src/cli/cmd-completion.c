@@ -46,6 +46,11 @@ static void put_table(void)
 			printf("%s|--%s|", (*c)->name, o->long_name);
 			put_values(o->values);
 			putchar('\n');
+			if (o->short_name == 0)
+				continue;
+			printf("%s|-%c|", (*c)->name, o->short_name);
+			put_values(o->values);
+			putchar('\n');
 		}
 	}
 }
@@ -79,7 +84,7 @@ static const char bash_tail[] =
 	"	elif [ \"$COMP_CWORD\" = 2 ] && ! _snowboot_lookup \"${COMP_WORDS[1]}\" '*' "
 	">/dev/null; then\n"
 	"		values=$(_snowboot_names | sed -n \"s/^${COMP_WORDS[1]} //p\")\n"
-	"	elif [[ $prev == --* ]] && values=$(_snowboot_lookup \"$command\" \"$prev\"); "
+	"	elif [[ $prev == -* ]] && values=$(_snowboot_lookup \"$command\" \"$prev\"); "
 	"then\n"
 	"		:\n"
 	"	elif [[ $cur == -* ]]; then\n"
@@ -87,14 +92,15 @@ static const char bash_tail[] =
 	"	else\n"
 	"		values=$(_snowboot_lookup \"$command\" '')\n"
 	"	fi\n"
-	"	case $values in\n"
-	"	*@dir*) mapfile -t COMPREPLY < <(compgen -d -- \"$cur\") ;;\n"
-	"	*@file*) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
-	"	esac\n"
-	"	values=${values//@dir/} values=${values//@file/}\n"
-	"	local more\n"
-	"	mapfile -t more < <(compgen -W \"$values\" -- \"$cur\")\n"
-	"	COMPREPLY+=(\"${more[@]}\")\n"
+	"	local word\n"
+	"	while read -r word; do COMPREPLY+=(\"$word\"); done < <(\n"
+	"		case $values in\n"
+	"		*@dir*) compgen -d -- \"$cur\" ;;\n"
+	"		*@file*) compgen -f -- \"$cur\" ;;\n"
+	"		esac\n"
+	"		values=${values//@dir/} values=${values//@file/}\n"
+	"		compgen -W \"$values\" -- \"$cur\"\n"
+	"	)\n"
 	"}\n"
 	"complete -o filenames -F _snowboot snowboot\n";
 
@@ -111,6 +117,18 @@ static void put_bash(void)
 	fputs(bash_tail, stdout);
 }
 
+/* Text in single quotes, as fish reads it. */
+static void put_quoted(const char *text)
+{
+	putchar('\'');
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '\'' || *p == '\\')
+			putchar('\\');
+		putchar(*p);
+	}
+	putchar('\'');
+}
+
 /* In fish every completion is a command of its own. */
 static void put_fish_options(const char *seen, const struct cli_option *options)
 {
@@ -123,7 +141,9 @@ static void put_fish_options(const char *seen, const struct cli_option *options)
 			fputs(files ? " -rF" : " -x", stdout);
 		if (o->arg != NULL && o->values != NULL && !files)
 			printf(" -a '%s'", o->values);
-		printf(" -d '%s'\n", o->help);
+		fputs(" -d ", stdout);
+		put_quoted(o->help);
+		putchar('\n');
 	}
 }
 
@@ -139,12 +159,15 @@ static void put_fish(void)
 		snprintf(seen, sizeof(seen), "__fish_seen_subcommand_from %s%s%s", first,
 			space != NULL ? "; and __fish_seen_subcommand_from " : "",
 			space != NULL ? space + 1 : "");
-		printf("complete -c snowboot -f -n __fish_use_subcommand -a %s -d '%s'\n", first,
-			space != NULL ? "" : (*c)->summary);
-		if (space != NULL)
-			printf("complete -c snowboot -f -n '__fish_seen_subcommand_from %s' "
-			       "-a %s -d '%s'\n",
-				first, space + 1, (*c)->summary);
+		printf("complete -c snowboot -f -n __fish_use_subcommand -a %s -d ", first);
+		put_quoted(space != NULL ? "" : (*c)->summary);
+		if (space != NULL) {
+			printf("\ncomplete -c snowboot -f -n '__fish_seen_subcommand_from %s' "
+			       "-a %s -d ",
+				first, space + 1);
+			put_quoted((*c)->summary);
+		}
+		putchar('\n');
 		if ((*c)->operand_values != NULL)
 			printf("complete -c snowboot -n '%s' -F\n", seen);
 		put_fish_options(seen, (*c)->options);
