@@ -112,14 +112,17 @@ hint: Nix builds flakes and expressions; what is built already can be named by i
 # A whole system, on a host that has no store: the same bytes as where it is.
 [ "$(id -u)" = 0 ] || skip 'the rest needs root, to hide /nix'
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
+unset MALLOC_PERTURB_ # meson's: it would write on all that is only reserved
 for kind in scripted systemd nixos-init; do
 	system=$(fixture "$kind")
 	check_ok "$snowboot" build netboot -o "$tmp/here-$kind" "$system"
 	check_ok "$snowboot" copy --to "$tmp/system" --key "$tmp/lab.secret" "$system"
 	# shellcheck disable=SC2016 # expanded there
 	check_ok unshare -m sh -c 'mount -t tmpfs none /nix && ! [ -e /nix/store ] && exec "$@"' sh \
-		"$snowboot" build netboot --pool "$tmp/there" --trusted-key "$lab" -o "$tmp/there-$kind" \
+		/usr/bin/time -q -f %M -o "$tmp/peak" "$snowboot" build netboot --pool "$tmp/there" --trusted-key "$lab" -o "$tmp/there-$kind" \
 		"file://$tmp/system/$(basename "$system" | cut -c-32)"
+	echo "$kind: $(cat "$tmp/peak") KiB of memory"
+	[ "$(cat "$tmp/peak")" -lt 262144 ] || fail "a gigabyte of NARs took $(cat "$tmp/peak") KiB of memory"
 	cmp "$tmp/here-$kind/bzImage" "$tmp/there-$kind/bzImage" || fail "another kernel for $kind"
 	cmp "$tmp/here-$kind/cmdline" "$tmp/there-$kind/cmdline" || fail "another command line for $kind"
 	[ -z "$(ls "$tmp/there/sessions")" ] || fail 'files of the system were left'
