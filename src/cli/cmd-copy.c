@@ -91,18 +91,35 @@ static int report(const struct cli_args *args, const struct copying *c, const ch
 	return 0;
 }
 
-static int run_copy(const struct cli_args *args, struct err *err)
+/* file:///DIR is DIR; no other URL is a directory. */
+static int read_dir(const struct cli_args *args, const char **ret, struct err *err)
 {
-	AUTO(copying_done) struct copying c = {0};
-	struct cache_writer writer = {.dir = cli_option(args, "to", NULL)};
-	struct cache_written written;
-	struct timespec begun;
-	clock_gettime(CLOCK_MONOTONIC, &begun);
-	if (writer.dir == NULL) {
+	const char *to = cli_option(args, "to", NULL);
+	if (to == NULL) {
 		err_raise(err, ERR_USAGE, "no directory is named");
 		return err_hint(err, "say --to DIR");
 	}
-	if (read_compression(args, &writer.compression, err) < 0 ||
+	if (strncmp(to, "file:///", 8) == 0)
+		to += strlen("file://");
+	if (strstr(to, "://") != NULL) {
+		err_raise(err, ERR_USAGE, "--to takes a directory, not the URL '%s'", to);
+		return err_hint(err,
+			"what is written there can be brought to any web server or bucket as it "
+			"is");
+	}
+	*ret = to;
+	return 0;
+}
+
+static int run_copy(const struct cli_args *args, struct err *err)
+{
+	AUTO(copying_done) struct copying c = {0};
+	struct cache_writer writer = {0};
+	struct cache_written written;
+	struct timespec begun;
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	if (read_dir(args, &writer.dir, err) < 0 ||
+		read_compression(args, &writer.compression, err) < 0 ||
 		cli_pool_params(args, &c.params, err) < 0 || read_keys(args, &c.keys, err) < 0 ||
 		cli_acquirer(args, &c.acquirer, err) < 0 ||
 		cli_open_pool(args, 0, &c.pool, err) < 0)

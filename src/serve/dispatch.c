@@ -99,7 +99,8 @@ void dispatch_answer(struct http_exchange *x, int status, const char *text, unsi
 static void answer_failure(struct http_exchange *x, const struct err *failure, const char *log)
 {
 	struct err err = ERR_INIT;
-	AUTO_FREE char *text = path_printf(&err, "snowboot: %s%s%s%s", failure->msg,
+	AUTO_FREE char *text = path_printf(&err, "snowboot: %s%s%s%s%s%s", failure->msg,
+		failure->hint[0] != '\0' ? "\nhint: " : "", failure->hint,
 		log != NULL ? "\nthe log: " : "", log != NULL ? log : "",
 		log != NULL ? "/log" : "");
 	dispatch_answer(x, failure->kind == ERR_NOT_FOUND ? 404 : 500,
@@ -227,13 +228,22 @@ static int start_configuration(struct dispatch *d, struct dispatch_job *job,
 	return build(job, argv, err);
 }
 
-/* How a server may be asked: a bare HOST by https; NULL: not at all. */
+/* The host of "HOST", "https://HOST" or "http://HOST"; the last one is asked without TLS. */
+static const char *host_of(const char *server, bool *ret_plain)
+{
+	static const char plain[] = "http://", tls[] = "https://";
+	*ret_plain = strncmp(server, plain, strlen(plain)) == 0;
+	if (*ret_plain)
+		return server + strlen(plain);
+	return strncmp(server, tls, strlen(tls)) == 0 ? server + strlen(tls) : server;
+}
+
+/* How a server may be asked; NULL: not at all. */
 static const char *scheme_of(const struct dispatch *d, const char *host)
 {
 	for (size_t i = 0; i < d->options.hydra.len; i++) {
-		const char *server = d->options.hydra.items[i];
-		bool plain = strncmp(server, "http://", 7) == 0;
-		if (strcmp(plain ? server + 7 : server, host) == 0)
+		bool plain;
+		if (strcmp(host_of(d->options.hydra.items[i], &plain), host) == 0)
 			return plain ? "http" : "https";
 	}
 	return NULL;
@@ -433,6 +443,30 @@ static int sweep(const char *dir, struct err *err)
 	return 0;
 }
 
+static int check_directory(const char *dir, const char *whose, struct err *err)
+{
+	AUTO_DIR *d = dir != NULL ? fd_opendir(AT_FDCWD, dir) : NULL;
+	if (dir != NULL && d == NULL)
+		return err_sys(err, "cannot read the %s' directory '%s'", whose, dir);
+	return 0;
+}
+
+/* What is written wrong would only be seen by clients, as a name that is not there. */
+static int check(const struct dispatch_options *options, struct err *err)
+{
+	for (size_t i = 0; i < options->hydra.len; i++) {
+		bool plain;
+		const char *server = options->hydra.items[i];
+		if (!dispatch_name_is_part(host_of(server, &plain)))
+			return err_raise(err, ERR_USAGE,
+				"--hydra takes HOST, HOST:PORT or http://HOST, not '%s'", server);
+	}
+	return check_directory(options->profiles, "profiles", err) < 0 ||
+			check_directory(options->configurations, "configurations", err) < 0
+		? -1
+		: 0;
+}
+
 int dispatch_new(const struct dispatch_options *options, struct dispatch **ret, struct err *err)
 {
 	struct dispatch *d = calloc(1, sizeof(*d));
@@ -441,8 +475,8 @@ int dispatch_new(const struct dispatch_options *options, struct dispatch **ret, 
 		return err_oom(err);
 	TAILQ_INIT(&d->jobs);
 	d->options = *options;
-	int r = 0;
-	if (builds) {
+	int r = check(options, err);
+	if (r == 0 && builds) {
 		d->dir = path_printf(err, "%s/builds", options->state_dir);
 		r = d->dir == NULL || path_mkdirs(d->dir, err) < 0 ? -1 : sweep(d->dir, err);
 	}

@@ -20,10 +20,12 @@ struct dispatch;
 struct dispatch_options {
 	const char *profiles;       /* directory of profiles, or NULL */
 	const char *configurations; /* directory of NAME/default.nix, or NULL */
-	struct strvec hydra;        /* servers that may be asked: HOST, or http://HOST */
+	struct strvec hydra;        /* servers that may be asked: [https://]HOST, or http://HOST */
 	const char *state_dir;      /* with the latter two: results and logs */
 };
 
+/* ERR_USAGE for a server that is none, ERR_NOT_FOUND and others for a directory that cannot be
+ * read. */
 int dispatch_new(const struct dispatch_options *options, struct dispatch **ret, struct err *err);
 /* Ends what runs. NULL is fine; returns NULL. */
 struct dispatch *dispatch_free(struct dispatch *dispatch);

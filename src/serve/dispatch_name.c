@@ -21,6 +21,11 @@ static bool is_part(const char *text, size_t len)
 	return len > 0 && len <= 255 && text[0] != '.' && strspn(text, allowed) >= len;
 }
 
+bool dispatch_name_is_part(const char *text)
+{
+	return is_part(text, strlen(text));
+}
+
 int dispatch_name_parse(const char *rest, struct dispatch_name *ret, struct err *err)
 {
 	static const struct {

@@ -22,6 +22,9 @@ struct dispatch_name {
 
 void dispatch_name_done(struct dispatch_name *name);
 
+/* True for what may be one of the parts. */
+bool dispatch_name_is_part(const char *text);
+
 /*
  * Reads what follows "/dispatch/": profile/NAME, configuration/NAME, hydra/HOST/PROJECT/JOBSET/JOB,
  * the latter two also with "/log". 1 and *ret, which the caller owns also on failure; 0 for what is

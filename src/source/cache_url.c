@@ -125,6 +125,8 @@ static int parse(const char *text, struct cache *cache, struct err *err)
 		cache->url = path_printf(err, "%s/", cache->name);
 	} else {
 		err_raise(err, ERR_USAGE, "'%s' is no URL of a binary cache", text);
+		if (text[0] == '/')
+			return err_hint(err, "a directory is named as file://%s", text);
 		return err_hint(err,
 			"it begins with https://, http://, file:/// or s3://, like "
 			"https://cache.example.org");

@@ -68,7 +68,7 @@ before = read("so far so good", 20)
 assert "so far so good" in before, before
 time.sleep(0.5)
 os.write(fd, (words + "\t").encode())
-text = read("$^", 2)
+text = read("(?!)", 2)
 print(text)
 os.kill(pid, 9)
 PYTHON

@@ -43,6 +43,8 @@ check_fails 1 "snowboot: '00000000000000000000000000000000' is not in the cache 
 check_fails 2 "snowboot: 'ftp://x' is no URL of a binary cache
 hint: it begins with https://, http://, file:/// or s3://, like https://cache.example.org" \
 	fetch --store "$tmp/none" --cache ftp://x "$hash"
+check_fails 2 "snowboot: '$cache' is no URL of a binary cache
+hint: a directory is named as file://$cache" fetch --store "$tmp/none" --cache "$cache" "$hash"
 
 # Signatures: none, by nobody we know, wrong; and what is content-addressed needs none.
 narinfo=file://$cache/$hash.narinfo
@@ -95,6 +97,12 @@ cmp "$tmp/again/nar/"*"$(sed -n 's/^NarHash: sha256://p' "$cache/$data_hash.nari
 	fail 'a cache of a cache has another NAR'
 check_fails 2 "snowboot: no directory is named
 hint: say --to DIR" "$snowboot" copy "$top"
+for to in s3://bucket http://server/cache file://cache; do
+	check_fails 2 "snowboot: --to takes a directory, not the URL '$to'
+hint: what is written there can be brought to any web server or bucket as it is" "$snowboot" copy --to "$to" "$top"
+done
+check_ok "$snowboot" copy --store "$store" --pool "$tmp/local" --to "file://$ours" "$top"
+check_stdout "^$top: 0 of 2 store paths copied, 0 B, "
 check_fails 2 "snowboot: --compression takes zstd, xz, bzip2, gzip or none, not 'br'" "$snowboot" copy --to "$tmp/x" --compression br "$top"
 check_fails 1 "snowboot: '$tmp/lab.public': not a secret key: it looks like NAME:BASE64 with 64 bytes behind the colon" \
 	"$snowboot" copy --to "$tmp/x" --key "$tmp/lab.public" "$top"

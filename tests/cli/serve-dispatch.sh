@@ -20,6 +20,14 @@ substitute = false'
 # location URL…: the status and where it leads.
 location() { curl -s -o /dev/null -w '%{http_code} %{redirect_url}' --max-time 60 "$@"; }
 
+### What it refuses: clients would only see that a name is not there.
+refused() { check_fails "$1" "snowboot: $2" "$snowboot" serve -q --dhcp off --listen 127.0.0.1:0 --state "$tmp/state" "${@:3}"; }
+refused 1 "cannot read the profiles' directory '$tmp/none': No such file or directory" --profiles "$tmp/none"
+refused 1 "cannot read the configurations' directory '$tmp/none': No such file or directory" --configurations "$tmp/none"
+for host in https://hydra.example.org/ hydra.example.org/x 'a b' http:// ''; do
+	refused 2 "--hydra takes HOST, HOST:PORT or http://HOST, not '$host'" --hydra "$host"
+done
+
 ### Profiles.
 mkdir "$tmp/profiles" "$tmp/configurations"
 ln -s "$system" "$tmp/profiles/kiosk"
@@ -175,10 +183,11 @@ hydra=$!
 run_at_exit "kill $hydra"
 until [ -s "$tmp/port" ]; do sleep 0.05; done
 host=127.0.0.1:$(cat "$tmp/port")
-start hydra --hydra "http://$host" --hydra hydra.example.org
+start hydra --hydra "http://$host" --hydra https://hydra.example.org
 check_equal "a job" "$(location "$url/dispatch/hydra/$host/p/main/kiosk")" "302 $url/boot/$name/netboot.ipxe"
 check_equal "another job" "$(curl -s "$url/dispatch/hydra/$host/p/main/none" | head -n 1)" \
 	"snowboot: asking 'http://$host/job/p/main/none/latest': status 404"
 check_equal "another server" "$(curl -s "$url/dispatch/hydra/127.0.0.1:1/p/main/kiosk")" \
-	"snowboot: the server may not ask '127.0.0.1:1'"
+	"snowboot: the server may not ask '127.0.0.1:1'
+hint: allow it with --hydra 127.0.0.1:1"
 stop "$server"
