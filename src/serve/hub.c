@@ -211,7 +211,10 @@ void hub_accept(struct hub *hub, int take_fd, const void *early, size_t early_le
 		return;
 	}
 	node->hub = hub;
-	const struct link_params params = {.base = hub->base, .ops = &ops, .data = node};
+	const struct link_params params = {.base = hub->base,
+		.limits = {.frame_max = LINK_FRAME_SMALL},
+		.ops = &ops,
+		.data = node};
 	int r = link_accept(&params, take_fd, early, early_len, &node->link, &err);
 	if (r == 0)
 		r = tracker_link_new(hub->tracker, node, hub_now_us(), &node->tracked, &err);

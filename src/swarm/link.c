@@ -145,8 +145,12 @@ static int read_frames(struct link *link, struct err *err)
 		size_t size;
 		ssize_t len = evbuffer_copyout(in, head, sizeof(head));
 		int r = message_frame(head, len < 0 ? 0 : (size_t)len, &size, err);
+		unsigned max = link->limits.frame_max;
 		if (r < 0)
 			return -1;
+		if (r > 0 && max != 0 && size > max)
+			return err_raise(
+				err, ERR_CORRUPT, "link: frame of %zu bytes > max %u", size, max);
 		if (r == 0 || size > evbuffer_get_length(in)) {
 			if (link->ops->heard != NULL)
 				link->ops->heard(link, link->data);

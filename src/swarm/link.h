@@ -39,6 +39,8 @@ struct link_limits {
 	unsigned dial_ms;  /* from the first packet to the end of the upgrade */
 	unsigned idle_ms;  /* without a byte from the other side; 0: for ever */
 	unsigned stall_ms; /* without a byte taken by it while some wait; 0: 30000 */
+	/* Bytes of a frame that it may send, which are kept until it is whole; 0: LINK_FRAME_MAX */
+	unsigned frame_max;
 };
 
 /* What every link begins with. */

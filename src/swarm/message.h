@@ -17,11 +17,12 @@
 
 #define LINK_PATH "/v1/link"
 #define LINK_UPGRADE "snowboot-link/1"
-#define LINK_FRAME_MAX (256u * 1024) /* bytes, with its length field */
-#define LINK_PART_SIZE (16u * 1024)  /* bytes of a chunk in one frame: what a demand waits for */
-#define LINK_ITEMS_MAX 256           /* chunks of one request, touches of one report */
-#define LINK_MEMBERS_MAX 1000        /* of one frame; more come in further frames */
-#define LINK_TEXT_MAX 255            /* bytes of a text */
+#define LINK_FRAME_MAX (256u * 1024)  /* bytes, with its length field */
+#define LINK_FRAME_SMALL (32u * 1024) /* enough for all but MEMBERS, which origins alone send */
+#define LINK_PART_SIZE (16u * 1024)   /* bytes of a chunk in one frame: what a demand waits for */
+#define LINK_ITEMS_MAX 256            /* chunks of one request, touches of one report */
+#define LINK_MEMBERS_MAX 1000         /* of one frame; more come in further frames */
+#define LINK_TEXT_MAX 255             /* bytes of a text */
 #define LINK_SUSPECTS_MAX 16
 #define LINK_COUNTERS 16 /* of a heartbeat, enum message_counter; unknown ones are 0 */
 

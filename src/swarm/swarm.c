@@ -208,8 +208,10 @@ void swarm_accept(struct swarm *swarm, int take_fd, const void *early, size_t ea
 		(void)close(take_fd);
 		return;
 	}
-	const struct link_params params = {
-		.base = swarm->base, .ops = &swarm_link_ops, .data = wire};
+	const struct link_params params = {.base = swarm->base,
+		.limits = {.frame_max = LINK_FRAME_SMALL},
+		.ops = &swarm_link_ops,
+		.data = wire};
 	if (link_accept(&params, take_fd, early, early_len, &wire->link, &err) < 0 ||
 		engine_link_accepted(swarm->engine, wire, swarm_now_us(), &wire->to, &err) < 0) {
 		log_ignored(&err);

@@ -138,7 +138,7 @@ static void op_dial(struct engine_link *to, const struct node_address *address,
 	if (wire == NULL)
 		return;
 	struct link_params params = {.base = swarm->base,
-		.limits = {.dial_ms = deadline_ms},
+		.limits = {.dial_ms = deadline_ms, .frame_max = LINK_FRAME_SMALL},
 		.ops = &swarm_link_ops,
 		.data = wire};
 	if (link_dial(&params, address, &wire->link, &err) < 0)

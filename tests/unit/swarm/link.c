@@ -110,6 +110,23 @@ static void a_frame_of_the_largest_size_is_waited_for(void **state)
 	expect_down(f, "down ", ERR_CORRUPT, "link: frame goes on behind its end");
 }
 
+/* Thousands may connect, and what each has not sent to its end is kept. */
+static void a_frame_that_is_too_large_here_cuts(void **state)
+{
+	struct fixture *f = *state;
+	f->limits.frame_max = LINK_FRAME_SMALL;
+	accept_with(f, NULL, 0);
+	put(f, "\xfc\x7f\0\0", 4);
+	turn(f);
+	assert_string_equal(f->log, "");
+	close(f->fd);
+	f->link = link_free(f->link);
+	accept_with(f, NULL, 0);
+	put(f, "\xfd\x7f\0\0", 4);
+	expect_down(f, "down ", ERR_CORRUPT, "link: frame of 32769 bytes > max 32768");
+	close(f->fd);
+}
+
 static void refused_messages_cut(void **state)
 {
 	struct fixture *f = *state;
@@ -262,6 +279,7 @@ int main(int argc, char **argv)
 		CASE(early_bytes_come_first),
 		CASE(garbage_cuts),
 		CASE(a_frame_of_the_largest_size_is_waited_for),
+		CASE(a_frame_that_is_too_large_here_cuts),
 		CASE(refused_messages_cut),
 		CASE(freed_in_a_callback),
 		CASE(room_is_told),
