@@ -2,7 +2,8 @@
 /*
  * liar ORIGIN PORT HOW: a member of a swarm that claims to have everything and misbehaves:
  *   corrupt  answers every request with bytes that are not the chunk
- *   slow     sends 10 kB a second, whatever is asked
+ *   slow     sends 10 kB a second, whatever is asked, and never the last byte: a whole chunk would
+ *            be found to be wrong
  *   silent   accepts connections and never answers one
  *   hollow   has nothing of what it claims
  * Prints "joined" when the origin knows it, "believed" when the first chunk is asked of it, and at
@@ -93,12 +94,13 @@ static void on_trickle(evutil_socket_t fd, short events, void *data)
 	struct liar *liar = data;
 	for (size_t i = 0; i < LINKS; i++) {
 		struct victim *v = &liar->victims[i];
-		uint32_t left = v->len - v->off, len = left < SLOW_BYTES ? left : SLOW_BYTES;
 		if (v->link == NULL || v->len == 0)
 			continue;
-		send_part(v->link, v->id, v->off, len);
+		uint32_t left = v->len - 1 - v->off, len = left < SLOW_BYTES ? left : SLOW_BYTES;
+		if (len > 0)
+			send_part(v->link, v->id, v->off, len);
 		v->off += len;
-		if (v->off == v->len)
+		if (v->off == v->len - 1)
 			v->len = 0;
 	}
 }

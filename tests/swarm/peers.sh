@@ -20,6 +20,8 @@ for how in corrupt slow silent hollow; do
 s = json.load(sys.stdin)["swarm"]
 print(", ".join(f"{k} {s[k]}" for k in ("corrupt", "timeouts", "quarantines", "hedges")))')
 	[ "$how" != corrupt ] || [ "$(number "$how" swarm corrupt)" -gt 0 ] || fail "no corrupt chunk was seen: $counters"
+	# Nothing else gave it away.
+	case $how in slow | silent | hollow) check_equal "corrupt chunks of a $how peer" "$(number "$how" swarm corrupt)" 0 ;; esac
 	end "${pid[$how]}"
 	end_liar
 	[ "$asked" -gt 0 ] || fail "nobody asked the $how peer"
