@@ -80,8 +80,8 @@ static int pack_small(struct reading *p, struct node *node, int fd, struct err *
 		put_nar(p, p->packer.file, node->size, err) < 0)
 		return -1;
 	if (node->twin_class != 0) {
-		struct digest digest = digest_of(p->packer.file, node->size);
-		int r = packer_find_twin(&p->packer, node, &digest, err);
+		twins_hash_update(&p->packer.twins, p->packer.file, node->size);
+		int r = packer_find_twin(&p->packer, node, err);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
 	}
@@ -100,21 +100,22 @@ static uint64_t next_data(const struct node *node, int fd, uint64_t off)
 	return (uint64_t)data;
 }
 
-static int put_hole(struct reading *p, struct sha256_ctx *hash, struct err *err)
+static int put_hole(struct reading *p, struct twins *twins, struct err *err)
 {
 	static const uint8_t zeros[TREE_BLOCK_SIZE];
-	if (hash != NULL)
-		sha256_update(hash, TREE_BLOCK_SIZE, zeros);
+	if (twins != NULL)
+		twins_hash_update(twins, zeros, TREE_BLOCK_SIZE);
 	return put_nar(p, zeros, TREE_BLOCK_SIZE, err);
 }
 
-/* One full block at `off` of a file, through the NAR, `hash` (unless NULL) and the output. */
+/* One full block at `off` of a file, through the NAR, the hash of `twins` (unless NULL) and the
+ * output. */
 static int pack_block(struct reading *p, const struct node *node, int fd, uint64_t off,
-	struct sha256_ctx *hash, struct err *err)
+	struct twins *twins, struct err *err)
 {
 	uint32_t block;
 	if (next_data(node, fd, off) >= off + TREE_BLOCK_SIZE) {
-		if (put_hole(p, hash, err) < 0)
+		if (put_hole(p, twins, err) < 0)
 			return -1;
 		return output_hole(&p->packer.output, &block, err);
 	}
@@ -129,22 +130,22 @@ static int pack_block(struct reading *p, const struct node *node, int fd, uint64
 		crew_release(p->packer.output.hand, slot);
 		return -1;
 	}
-	if (hash != NULL)
-		sha256_update(hash, TREE_BLOCK_SIZE, slot->in);
+	if (twins != NULL)
+		twins_hash_update(twins, slot->in, TREE_BLOCK_SIZE);
 	return output_file_block(&p->packer.output, slot, &block, err);
 }
 
 /* Reads the last, short part of a file into p->packer.file. */
-static int read_rest(struct reading *p, const struct node *node, int fd, struct sha256_ctx *hash,
-	struct err *err)
+static int read_rest(
+	struct reading *p, const struct node *node, int fd, struct twins *twins, struct err *err)
 {
 	size_t size = node->size % TREE_BLOCK_SIZE;
 	if (node->sparse && lseek(fd, (off_t)(node->size - size), SEEK_SET) < 0)
 		return walk_sys(p->walk, node, "read", err);
 	if (read_exactly(p, node, fd, p->packer.file, size, err) < 0)
 		return -1;
-	if (hash != NULL)
-		sha256_update(hash, size, p->packer.file);
+	if (twins != NULL)
+		twins_hash_update(twins, p->packer.file, size);
 	return put_nar(p, p->packer.file, size, err);
 }
 
@@ -152,13 +153,12 @@ static int read_rest(struct reading *p, const struct node *node, int fd, struct 
 static int hash_first(struct reading *p, struct node *node, int fd, struct err *err)
 {
 	struct nar_hasher before = p->hasher;
-	struct sha256_ctx hash;
-	sha256_init(&hash);
+	struct twins *twins = &p->packer.twins;
 	for (uint64_t off = 0; off + TREE_BLOCK_SIZE <= node->size; off += TREE_BLOCK_SIZE) {
 		if (crew_stopped(p->packer.output.hand))
 			return err_raise(err, ERR_AGAIN, "stopped by another failure");
 		if (next_data(node, fd, off) >= off + TREE_BLOCK_SIZE) {
-			if (put_hole(p, &hash, err) < 0)
+			if (put_hole(p, twins, err) < 0)
 				return -1;
 			continue;
 		}
@@ -167,12 +167,11 @@ static int hash_first(struct reading *p, struct node *node, int fd, struct err *
 		if (read_exactly(p, node, fd, p->packer.file, TREE_BLOCK_SIZE, err) < 0 ||
 			put_nar(p, p->packer.file, TREE_BLOCK_SIZE, err) < 0)
 			return -1;
-		sha256_update(&hash, TREE_BLOCK_SIZE, p->packer.file);
+		twins_hash_update(twins, p->packer.file, TREE_BLOCK_SIZE);
 	}
-	if (read_rest(p, node, fd, &hash, err) < 0)
+	if (read_rest(p, node, fd, twins, err) < 0)
 		return -1;
-	struct digest digest = digest_finish(&hash);
-	int r = packer_find_twin(&p->packer, node, &digest, err);
+	int r = packer_find_twin(&p->packer, node, err);
 	if (r != 0)
 		return r;
 	p->hasher = before;
@@ -181,14 +180,13 @@ static int hash_first(struct reading *p, struct node *node, int fd, struct err *
 
 static int pack_large(struct reading *p, struct node *node, int fd, struct err *err)
 {
-	struct sha256_ctx hash, *wanted = NULL;
+	struct twins *wanted = NULL;
 	if (node->twin_class != 0 && twins_expected(&p->packer.twins, node->twin_class)) {
 		int r = hash_first(p, node, fd, err);
 		if (r != 0)
 			return r < 0 ? -1 : 0;
 	} else if (node->twin_class != 0) {
-		wanted = &hash;
-		sha256_init(wanted);
+		wanted = &p->packer.twins;
 	}
 	node->block = output_block_count(&p->packer.output);
 	for (uint64_t off = 0; off + TREE_BLOCK_SIZE <= node->size; off += TREE_BLOCK_SIZE)
@@ -201,14 +199,14 @@ static int pack_large(struct reading *p, struct node *node, int fd, struct err *
 		return -1;
 	if (wanted == NULL)
 		return 0;
-	struct digest digest = digest_finish(wanted);
-	return packer_find_twin(&p->packer, node, &digest, err) < 0 ? -1 : 0;
+	return packer_find_twin(&p->packer, node, err) < 0 ? -1 : 0;
 }
 
 static int pack_file(struct reading *p, struct node *node, struct err *err)
 {
 	AUTO_FD int fd = -1;
 	node->fragment = TREE_NO_FRAGMENT;
+	twins_hash_begin(&p->packer.twins);
 	if (stroll_open(&p->stroll, node, &fd, err) < 0)
 		return -1;
 	if (nar_file(&p->nar, node->size, node->type == TREE_EXECUTABLE, err) < 0)

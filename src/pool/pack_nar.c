@@ -17,17 +17,19 @@ struct intake {
 	const struct pack_nar_job *job;
 	struct nar_reader *reader;
 	struct walk *walk;
-	uint32_t directory;        /* the one we are in */
-	struct digest last_digest; /* of the last file */
-	uint8_t root_type;         /* enum tree_type */
+	uint32_t directory;          /* the one we are in */
+	struct sha256_ctx file_hash; /* of the contents of files; only where they are one */
+	uint8_t root_type;           /* enum tree_type */
 };
 
 /* The next `size` bytes of the file. */
-static int get(struct intake *in, void *data, size_t size, struct sha256_ctx *hash, struct err *err)
+static int get(struct intake *in, void *data, size_t size, struct err *err)
 {
 	if (nar_reader_contents(in->reader, data, size, err) < 0)
 		return -1;
-	sha256_update(hash, size, data);
+	twins_hash_update(&in->packer.twins, data, size);
+	if (in->job->feed->is_file)
+		sha256_update(&in->file_hash, size, data);
 	packer_report(&in->packer, size);
 	return 0;
 }
@@ -35,12 +37,9 @@ static int get(struct intake *in, void *data, size_t size, struct sha256_ctx *ha
 static int pack_small(struct intake *in, struct node *node, struct err *err)
 {
 	struct packer *p = &in->packer;
-	struct sha256_ctx hash;
-	sha256_init(&hash);
-	if (get(in, p->file, node->size, &hash, err) < 0)
+	if (get(in, p->file, node->size, err) < 0)
 		return -1;
-	in->last_digest = digest_finish(&hash);
-	int r = packer_find_twin(p, node, &in->last_digest, err);
+	int r = packer_find_twin(p, node, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	return packer_add_tail(p, node, p->file, (uint32_t)node->size, err);
@@ -50,7 +49,6 @@ static int pack_small(struct intake *in, struct node *node, struct err *err)
 struct large {
 	struct node *node;
 	int fd; /* -1: still to come */
-	struct sha256_ctx hash;
 };
 
 static int get_large(
@@ -58,7 +56,7 @@ static int get_large(
 {
 	size_t len;
 	if (large->fd < 0)
-		return get(in, data, size, &large->hash, err);
+		return get(in, data, size, err);
 	if (fd_read_full(large->fd, data, size, "temporary file", &len, err) < 0)
 		return -1;
 	return len == size ? 0 : err_raise(err, ERR_IO, "a temporary file became shorter");
@@ -97,7 +95,7 @@ static int put_aside(struct intake *in, struct large *large, int fd, struct err 
 		size_t size = left < TREE_BLOCK_SIZE ? (size_t)left : TREE_BLOCK_SIZE;
 		if (crew_stopped(in->packer.output.hand))
 			return err_raise(err, ERR_AGAIN, "stopped by another failure");
-		if (get(in, data, size, &large->hash, err) < 0 ||
+		if (get(in, data, size, err) < 0 ||
 			fd_write_full(fd, data, size, in->job->pool->dir, err) < 0)
 			return -1;
 		left -= size;
@@ -118,8 +116,7 @@ static int pack_doubtful(struct intake *in, struct large *large, struct err *err
 	pending_done(pool, &aside); /* its name; open, it stays */
 	if (r < 0 || put_aside(in, large, write_fd, err) < 0)
 		return -1;
-	in->last_digest = digest_finish(&large->hash);
-	r = packer_find_twin(&in->packer, large->node, &in->last_digest, err);
+	r = packer_find_twin(&in->packer, large->node, err);
 	if (r != 0)
 		return r < 0 ? -1 : 0;
 	large->fd = read_fd;
@@ -129,23 +126,21 @@ static int pack_doubtful(struct intake *in, struct large *large, struct err *err
 static int pack_large(struct intake *in, struct node *node, struct err *err)
 {
 	struct large large = {.node = node, .fd = -1};
-	sha256_init(&large.hash);
 	if (twins_expected(&in->packer.twins, node->twin_class))
 		return pack_doubtful(in, &large, err);
 	if (pack_blocks(in, &large, err) < 0)
 		return -1;
-	in->last_digest = digest_finish(&large.hash);
-	return packer_find_twin(&in->packer, node, &in->last_digest, err) < 0 ? -1 : 0;
+	return packer_find_twin(&in->packer, node, err) < 0 ? -1 : 0;
 }
 
 static int pack_file(struct intake *in, struct node *node, struct err *err)
 {
 	node->fragment = TREE_NO_FRAGMENT;
-	in->last_digest = digest_of("", 0);
 	if (node->size == 0)
 		return 0;
 	if (twins_class(&in->packer.twins, in->walk, node->size, &node->twin_class, err) < 0)
 		return -1;
+	twins_hash_begin(&in->packer.twins);
 	return node->size < TREE_BLOCK_SIZE ? pack_small(in, node, err) : pack_large(in, node, err);
 }
 
@@ -216,10 +211,11 @@ static int check(struct intake *in, struct err *err)
 	if (in->root_type != TREE_FILE && in->root_type != TREE_EXECUTABLE)
 		return err_raise(
 			err, ERR_CORRUPT, "its content address is that of a file, which it is not");
-	if (!digest_equal(&in->last_digest, &feed->file_hash))
+	struct digest file = digest_finish(&in->file_hash);
+	if (!digest_equal(&file, &feed->file_hash))
 		return err_raise(err, ERR_CORRUPT,
 			"its file has the hash sha256:%s, its content address says sha256:%s",
-			digest_hex(&in->last_digest, a), digest_hex(&feed->file_hash, b));
+			digest_hex(&file, a), digest_hex(&feed->file_hash, b));
 	return 0;
 }
 
@@ -246,6 +242,7 @@ int pack_nar(const struct pack_nar_job *job, struct hand *hand, struct packed *r
 	packer_init(&in.packer, job->pool, hand, &walk);
 	in.packer.progress = job->progress;
 	in.packer.data = job->data;
+	sha256_init(&in.file_hash);
 	int r = twins_init(&in.packer.twins, &walk, err);
 	if (r == 0)
 		r = pack(&in, ret, err);

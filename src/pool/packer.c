@@ -59,11 +59,11 @@ int packer_add_tail(
 	return 0;
 }
 
-int packer_find_twin(
-	struct packer *p, struct node *node, const struct digest *digest, struct err *err)
+int packer_find_twin(struct packer *p, struct node *node, struct err *err)
 {
+	struct twin_hash hash = twins_hash_end(&p->twins);
 	uint32_t number = (uint32_t)(node - p->walk->nodes.items), other;
-	int r = twins_find(&p->twins, p->walk, number, digest, &other, err);
+	int r = twins_find(&p->twins, p->walk, number, &hash, &other, err);
 	if (r > 0) {
 		const struct node *twin = &p->walk->nodes.items[other];
 		node->block = twin->block;

@@ -35,8 +35,8 @@ int packer_flush_tails(struct packer *p, struct err *err);
 /* Puts the end of a file, or a whole small one, into the fragment being filled. */
 int packer_add_tail(
 	struct packer *p, struct node *node, const uint8_t *data, uint32_t size, struct err *err);
-/* 1 when another file has these contents; `node` then shares its place. Else it is remembered. */
-int packer_find_twin(
-	struct packer *p, struct node *node, const struct digest *digest, struct err *err);
+/* 1 when another file has the contents that were hashed (twins_hash_update()); `node` then shares
+ * its place. Else it is remembered. */
+int packer_find_twin(struct packer *p, struct node *node, struct err *err);
 
 #endif

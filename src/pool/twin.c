@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* A hash table of files by their contents. The digest is its own hash. */
+/* A hash table of files by their contents. The hash of a file is its own. */
 #include "pool/twin.h"
 
 #include "base/bytes.h"
 
 #include <string.h>
+#include <sys/random.h>
 
 int twins_init(struct twins *twins, const struct walk *walk, struct err *err)
 {
+	uint8_t key[UMAC_KEY_SIZE];
 	*twins = (struct twins){0};
+	if (getrandom(key, sizeof(key), 0) != sizeof(key))
+		return err_sys(err, "cannot get random bytes");
+	umac128_set_key(&twins->umac, key);
 	twins->seen = calloc(walk->twin_classes + 1, 1);
 	return twins->seen != NULL ? 0 : err_oom(err);
 }
@@ -71,11 +76,29 @@ bool twins_expected(const struct twins *twins, uint32_t twin_class)
 	return twins->seen[twin_class] != 0;
 }
 
-/* The entry for a digest: its own, or the free one where it belongs. */
-static struct twin *place(struct twin *table, size_t mask, const struct digest *digest)
+void twins_hash_begin(struct twins *twins)
 {
-	size_t i = (size_t)get_le64(digest->bytes) & mask;
-	while (table[i].used && !digest_equal(&table[i].digest, digest))
+	/* Ending a hash counts the nonce up, and equal files have to get equal hashes. */
+	umac128_set_nonce(&twins->umac, 1, (const uint8_t[]){0});
+}
+
+void twins_hash_update(struct twins *twins, const void *data, size_t size)
+{
+	umac128_update(&twins->umac, size, data);
+}
+
+struct twin_hash twins_hash_end(struct twins *twins)
+{
+	struct twin_hash hash;
+	umac128_digest(&twins->umac, sizeof(hash.bytes), hash.bytes);
+	return hash;
+}
+
+/* The entry for a hash: its own, or the free one where it belongs. */
+static struct twin *place(struct twin *table, size_t mask, const struct twin_hash *hash)
+{
+	size_t i = (size_t)get_le64(hash->bytes) & mask;
+	while (table[i].used && memcmp(&table[i].hash, hash, sizeof(*hash)) != 0)
 		i = (i + 1) & mask;
 	return &table[i];
 }
@@ -91,7 +114,7 @@ static int make_room(struct twins *twins, struct err *err)
 		return err_oom(err);
 	for (size_t i = 0; twins->table != NULL && i <= twins->mask; i++)
 		if (twins->table[i].used)
-			*place(table, size - 1, &twins->table[i].digest) = twins->table[i];
+			*place(table, size - 1, &twins->table[i].hash) = twins->table[i];
 	free(twins->table);
 	twins->table = table;
 	twins->mask = size - 1;
@@ -99,16 +122,16 @@ static int make_room(struct twins *twins, struct err *err)
 }
 
 int twins_find(struct twins *twins, const struct walk *walk, uint32_t node,
-	const struct digest *digest, uint32_t *ret_node, struct err *err)
+	const struct twin_hash *hash, uint32_t *ret_node, struct err *err)
 {
 	if (make_room(twins, err) < 0)
 		return -1;
-	struct twin *twin = place(twins->table, twins->mask, digest);
+	struct twin *twin = place(twins->table, twins->mask, hash);
 	if (twin->used) {
 		*ret_node = twin->node;
 		return 1;
 	}
-	*twin = (struct twin){.digest = *digest, .node = node, .used = true};
+	*twin = (struct twin){.hash = *hash, .node = node, .used = true};
 	twins->len++;
 	twins->seen[walk->nodes.items[node].twin_class] = 1;
 	return 0;
