@@ -111,17 +111,22 @@ struct fetch *engine_fetch_get(
 /*
  * A peer that asked for it before us may have lied. With another length it would never come, and
  * what is private is shared with nobody: those who ask go empty, and it begins anew. Where else it
- * lies is only corrected, since it may lie in two objects.
+ * lies is only corrected, since it may lie in two objects; and it rests no longer for failures that
+ * the wrong place may have brought.
  */
 struct fetch *engine_fetch_own(
 	struct engine *engine, const struct chunk *chunk, enum swarm_priority priority)
 {
 	struct fetch *fetch = engine_fetch_find(engine, &chunk->digest);
-	if (fetch != NULL && fetch->chunk.is_hearsay) {
-		if (fetch->chunk.len != chunk->len || chunk->is_private)
-			engine_gives_refuse(fetch);
-		else
-			fetch->chunk = *chunk;
+	if (fetch == NULL || !fetch->chunk.is_hearsay)
+		return engine_fetch_get(engine, chunk, priority);
+	if (fetch->chunk.len != chunk->len || chunk->is_private) {
+		engine_gives_refuse(fetch);
+	} else {
+		fetch->chunk = *chunk;
+		fetch->rounds = 0;
+		if (fetch->retry_us > engine->now_us)
+			fetch->retry_us = engine->now_us;
 	}
 	return engine_fetch_get(engine, chunk, priority);
 }
