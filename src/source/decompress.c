@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two libraries behind one function. libarchive pulls its input by a callback; its own failures and
- * those of the input are told apart by what the callback left behind.
+ * Three libraries behind one function. libarchive pulls its input by a callback; its own failures
+ * and those of the input are told apart by what the callback left behind. It could unpack zstd too,
+ * but copies all bytes once more, and most caches of today have nothing else.
  */
 #include "source/decompress.h"
 
 #include <archive.h>
 #include <brotli/decode.h>
 #include <string.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 enum { PACKED_SIZE = 128 * 1024 };
 
@@ -16,8 +19,10 @@ struct decompressor {
 	struct nar_input input;
 	struct archive *archive;
 	bool opened;
+	ZSTD_DCtx *zstd;
+	bool in_frame; /* zstd: the end of the input would be too early */
 	BrotliDecoderState *brotli;
-	const uint8_t *next; /* brotli: what was not unpacked yet */
+	const uint8_t *next; /* zstd and brotli: what was not unpacked yet */
 	size_t left;
 	bool input_ended;
 	uint64_t received;  /* bytes of the input */
@@ -36,6 +41,15 @@ static int refill(struct decompressor *d, size_t *ret_len, struct err *err)
 	d->input_ended = *ret_len == 0;
 	d->received += *ret_len;
 	return 0;
+}
+
+/* Unless something was left of the last time. */
+static int need_input(struct decompressor *d, struct err *err)
+{
+	if (d->left > 0)
+		return 0;
+	d->next = d->packed;
+	return refill(d, &d->left, err);
 }
 
 static la_ssize_t on_read(struct archive *archive, void *user, const void **ret)
@@ -73,9 +87,6 @@ static int filter_of(enum nar_compression compression, struct archive *archive)
 	case NAR_COMPRESSION_XZ:
 		(void)archive_read_support_filter_xz(archive);
 		return ARCHIVE_FILTER_XZ;
-	case NAR_COMPRESSION_ZSTD:
-		(void)archive_read_support_filter_zstd(archive);
-		return ARCHIVE_FILTER_ZSTD;
 	case NAR_COMPRESSION_BZIP2:
 		(void)archive_read_support_filter_bzip2(archive);
 		return ARCHIVE_FILTER_BZIP2;
@@ -83,6 +94,7 @@ static int filter_of(enum nar_compression compression, struct archive *archive)
 		(void)archive_read_support_filter_gzip(archive);
 		return ARCHIVE_FILTER_GZIP;
 	case NAR_COMPRESSION_NONE:
+	case NAR_COMPRESSION_ZSTD:
 	case NAR_COMPRESSION_BROTLI:
 		break;
 	}
@@ -115,13 +127,42 @@ static int read_archive(
 	if (len < 0)
 		return damaged(d, archive_error_string(d->archive), err);
 	*ret_len = (size_t)len;
+	if (len > 0)
+		return 0;
 	/* What stands behind the end mark of the stream is none of it. libarchive may have been
 	 * given it, but does not take it. */
 	size_t more = 0;
-	if (len == 0 && refill(d, &more, err) < 0)
+	if (refill(d, &more, err) < 0)
 		return -1;
-	if (len == 0 && (uint64_t)archive_filter_bytes(d->archive, -1) != d->received)
-		return goes_on(d, err);
+	uint64_t used = (uint64_t)archive_filter_bytes(d->archive, -1);
+	return used == d->received ? 0 : goes_on(d, err);
+}
+
+/* Frames, one behind the other, as if they were one. */
+static int read_zstd(
+	struct decompressor *d, void *bytes, size_t max, size_t *ret_len, struct err *err)
+{
+	ZSTD_outBuffer out = {bytes, max, 0};
+	while (out.pos < max) {
+		size_t had = out.pos;
+		bool first = d->received == 0;
+		if (need_input(d, err) < 0)
+			return -1;
+		if (d->left == 0 && !d->in_frame)
+			break;
+		ZSTD_inBuffer in = {d->next, d->left, 0};
+		size_t more = ZSTD_decompressStream(d->zstd, &out, &in);
+		d->next += in.pos;
+		d->left -= in.pos;
+		if (first && ZSTD_getErrorCode(more) == ZSTD_error_prefix_unknown)
+			return damaged(d, "it does not begin as one", err);
+		if (ZSTD_isError(more))
+			return damaged(d, ZSTD_getErrorName(more), err);
+		d->in_frame = more != 0;
+		if (d->in_frame && d->input_ended && out.pos == had)
+			return damaged(d, NULL, err);
+	}
+	*ret_len = out.pos;
 	return 0;
 }
 
@@ -131,11 +172,8 @@ static int read_brotli(
 	uint8_t *out = bytes;
 	size_t room = max;
 	while (room == max) {
-		if (d->left == 0) {
-			if (refill(d, &d->left, err) < 0)
-				return -1;
-			d->next = d->packed;
-		}
+		if (need_input(d, err) < 0)
+			return -1;
 		if (BrotliDecoderIsFinished(d->brotli)) {
 			if (d->left > 0)
 				return goes_on(d, err);
@@ -159,6 +197,8 @@ static int read_unpacked(void *data, void *bytes, size_t max, size_t *ret_len, s
 	struct decompressor *d = data;
 	if (d->archive != NULL)
 		return read_archive(d, bytes, max, ret_len, err);
+	if (d->zstd != NULL)
+		return read_zstd(d, bytes, max, ret_len, err);
 	if (d->brotli != NULL)
 		return read_brotli(d, bytes, max, ret_len, err);
 	return d->input.read(d->input.data, bytes, max, ret_len, err);
@@ -172,8 +212,11 @@ int decompressor_new(enum nar_compression compression, const struct nar_input *i
 		return err_oom(err);
 	d->compression = compression;
 	d->input = *input;
+	d->in_frame = true; /* nothing at all is no frame */
 	bool ready = true;
-	if (compression == NAR_COMPRESSION_BROTLI)
+	if (compression == NAR_COMPRESSION_ZSTD)
+		ready = (d->zstd = ZSTD_createDCtx()) != NULL;
+	else if (compression == NAR_COMPRESSION_BROTLI)
 		ready = (d->brotli = BrotliDecoderCreateInstance(NULL, NULL, NULL)) != NULL;
 	else if (compression != NAR_COMPRESSION_NONE)
 		ready = (d->archive = archive_read_new()) != NULL;
@@ -191,6 +234,7 @@ struct decompressor *decompressor_free(struct decompressor *d)
 		return NULL;
 	if (d->archive != NULL)
 		archive_read_free(d->archive);
+	ZSTD_freeDCtx(d->zstd);
 	if (d->brotli != NULL)
 		BrotliDecoderDestroyInstance(d->brotli);
 	free(d);
