@@ -3,9 +3,8 @@
 #define BASE_OUTFILE_H
 
 /*
- * A file that appears whole or not at all: written under a temporary name in the directory of its
- * final one, fsync'ed, and renamed by outfile_commit(). What is not committed is removed by
- * outfile_done().
+ * A file that appears whole or not at all: written without a name, fsync'ed, and named by
+ * outfile_commit(). What is not committed goes with outfile_done(), or with the process.
  */
 
 #include "base/err.h"
@@ -14,7 +13,7 @@
 struct outfile {
 	int fd; /* write here; -1 when not open */
 	char *path;
-	char *temp;
+	char *temp; /* NULL: it has no name yet */
 };
 
 #define OUTFILE_INIT \
@@ -29,7 +28,7 @@ struct outfile {
  * destroy or fail on.
  */
 int outfile_open(struct outfile *out, const char *path, struct err *err);
-/* fsync, rename, fsync of the directory. */
+/* fsync, a name, fsync of the directory. */
 int outfile_commit(struct outfile *out, struct err *err);
 void outfile_done(struct outfile *out);
 

@@ -95,6 +95,17 @@ check_stdout "^$top: 1 of 2 store paths copied, "
 check_ok "$snowboot" copy --pool "$tmp/copy-pool" --no-check-sigs --to "$tmp/again" --compression none "file://$tmp/ours-xz/$hash"
 cmp "$tmp/again/nar/"*"$(sed -n 's/^NarHash: sha256://p' "$cache/$data_hash.narinfo").nar" "$tmp/cache-none/$(sed -n 's/^URL: //p' "$tmp/cache-none/$data_hash.narinfo")" ||
 	fail 'a cache of a cache has another NAR'
+# Killed at any moment, it leaves files that are whole or none, and the next run completes them.
+for delay in 0.01 0.02 0.03 0.05 0.08 0.12 0.2; do
+	rm -rf "$tmp/killed"
+	"$snowboot" copy -q --store "$store" --pool "$tmp/local" --compression xz --to "$tmp/killed" "$top" &
+	sleep "$delay"
+	kill -9 $! 2>/dev/null || true
+	wait $! 2>/dev/null || true
+	check_equal "names left after $delay s" "$(find "$tmp/killed" -name '*.tmp-*')" ''
+done
+check_ok "$snowboot" copy -q --store "$store" --pool "$tmp/local" --compression xz --to "$tmp/killed" "$top"
+check_ok "$snowboot" pool add -q --pool "$tmp/pool-killed" --no-check-sigs "file://$tmp/killed/$hash"
 check_fails 2 "snowboot: no directory is named
 hint: say --to DIR" "$snowboot" copy "$top"
 for to in s3://bucket http://server/cache file://cache; do

@@ -150,6 +150,11 @@ int rename(const char *from, const char *to)
 	return no_rename() ? -1 : (int)syscall(SYS_rename, from, to);
 }
 
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	return no_rename() ? -1 : (int)syscall(SYS_linkat, from_dir, from, to_dir, to, flags);
+}
+
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
 	return no_rename() ? -1 : (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);

@@ -31,6 +31,26 @@ static void appears_whole(void **state)
 	assert_int_equal(st.st_mode & 0444, 0444);
 }
 
+/* Whoever is killed while it writes leaves nothing, be the file new or not. */
+static void has_no_name_before(void **state)
+{
+	(void)state;
+	struct err err = ERR_INIT;
+	const char *dir = test_tmpdir();
+	AUTO_FREE char *path = path_printf(&err, "%s/result", dir);
+	for (int i = 0; i < 2; i++) {
+		AUTO_OUTFILE out = OUTFILE_INIT;
+		assert_ok(outfile_open(&out, path, &err));
+		assert_ok(fd_write_full(out.fd, "new", 3, path, &err));
+		AUTO_FREE char *before = test_shell_output("ls -A '%s'", dir);
+		assert_string_equal(before, i == 0 ? "" : "result");
+		assert_ok(outfile_commit(&out, &err));
+		outfile_done(&out);
+		AUTO_FREE char *after = test_shell_output("ls -A '%s'", dir);
+		assert_string_equal(after, "result");
+	}
+}
+
 static void leaves_nothing_behind(void **state)
 {
 	(void)state;
@@ -80,6 +100,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(appears_whole),
+		cmocka_unit_test(has_no_name_before),
 		cmocka_unit_test(leaves_nothing_behind),
 		cmocka_unit_test(names_what_cannot_be_made),
 		cmocka_unit_test(replaces_only_files),
