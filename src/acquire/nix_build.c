@@ -105,6 +105,11 @@ int nix_build(const struct name *name, char **ret_path, struct err *err)
 	const char *const expression[] = {"nix-build", "--no-out-link", name->text, NULL};
 	bool is_flake = name->kind == NAME_FLAKE;
 	AUTO_BUF output = {0};
+	if (name->text[0] == '-') {
+		err_raise(err, ERR_USAGE, "Nix would take that for an option");
+		return err_hint(
+			err, "what lies in this directory is also called './%s'", name->text);
+	}
 	if (run(is_flake ? flake : expression, &output, err) < 0)
 		return -1;
 	const char *text = buf_str(&output, err);

@@ -68,6 +68,15 @@ last "snowboot: building '$tmp/nowhere#x': 'nix' failed" add_quietly "$tmp/nowhe
 want_status=2 last "snowboot: building '$tmp/expression': that makes several store paths, not one system" add_quietly "$tmp/expression"
 echo '{ }' >"$tmp/expression/default.nix"
 last "snowboot: building '$tmp/expression': Nix names no store path" add_quietly "$tmp/expression"
+# What begins like an option is none: neither --version nor --help is what is asked for.
+mkdir "$tmp/-expression"
+cp "$tmp/expression/default.nix" "$tmp/-expression"
+cd "$tmp" || exit
+for name in '--version#x' '-expression'; do
+	check_fails 2 "snowboot: building '$name': Nix would take that for an option
+hint: what lies in this directory is also called './$name'" add_quietly -- "$name"
+done
+cd "$root" || exit
 not_installed="hint: Nix builds flakes and expressions; what is built already can be named by its store path, or taken from a binary cache"
 check_fails 1 "snowboot: building '$tmp/empty#x': 'nix' is not installed
 $not_installed" env PATH="$tmp/empty" "$snowboot" pool add --pool "$tmp/pool" "$tmp/empty#x"
