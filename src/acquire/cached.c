@@ -46,7 +46,8 @@ static void free_cached(struct cached_closure **cached)
 	*cached = cached_closure_free(*cached);
 }
 
-static int need_caches(struct acquirer *a, const char *text, const char *url, struct err *err)
+static int need_caches(struct acquirer *a, const char *text, const char *url,
+	const struct pool *pool, struct err *err)
 {
 	if (a->urls.len == 0 && url == NULL) {
 		err_raise(err, ERR_NOT_FOUND, "there is no store path '%s' in '%s'", text,
@@ -63,11 +64,16 @@ static int need_caches(struct acquirer *a, const char *text, const char *url, st
 	if ((url != NULL && strvec_push(&urls, url, err) < 0) ||
 		acquire_add_urls(&a->urls, &urls, err) < 0)
 		return -1;
+	AUTO_FREE char *absent_file = path_printf(err, "%s/absent", pool_dir(pool));
+	if (absent_file == NULL)
+		return -1;
 	const struct caches_params params = {.urls = &urls,
 		.trust = &a->trust,
 		.netrc = a->conf.netrc_file,
 		.tls_trust = a->conf.ssl_cert_file,
-		.stall_s = a->stall_s};
+		.stall_s = a->stall_s,
+		.absent_file = absent_file,
+		.absent_s = a->conf.negative_ttl_s};
 	a->caches_for = url != NULL ? strdup(url) : NULL;
 	if (url != NULL && a->caches_for == NULL)
 		return err_oom(err);
@@ -258,7 +264,8 @@ int acquire_cached(struct acquirer *a, const char *text, const char *url,
 	const struct acquire_into *into, struct acquired *acquired, struct err *err)
 {
 	if (recall(a, text, into, acquired) == 0 &&
-		(need_caches(a, text, url, err) < 0 || ask(a, text, into, acquired, err) < 0))
+		(need_caches(a, text, url, into->pool, err) < 0 ||
+			ask(a, text, into, acquired, err) < 0))
 		return -1;
 	if (into->system == NULL)
 		return 0;

@@ -3,31 +3,47 @@
 #define SOURCE_ABSENT_H
 
 /*
- * What caches were found to lack: they are not asked for it again at once, by a server that takes
- * one system after another. For a minute, so that what is uploaded meanwhile is soon seen (Nix
- * remembers for an hour; it keeps that on the disk).
+ * What caches were found to lack. Whoever has several is spared to ask the first for everything
+ * that only the others have: for an hour, as by Nix, and also by the next process, since it is kept
+ * in a file of the pool. As long as that, something may have been uploaded meanwhile; so a memory
+ * makes nothing fail, but for a minute in the process that was told so itself.
  */
 
+#include "base/err.h"
 #include "nix/store_path.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ABSENT_S 60
-#define ABSENT_MAX 4096 /* the oldest are forgotten */
+#define ABSENT_JUST_NOW_S 60
+#define ABSENT_PLACES 8192 /* each remembers what came last of all that belongs there */
 
-struct absent {
-	struct absence {
-		char hash[STORE_PATH_HASH_LEN];
-		uint32_t cache;
-		int64_t until_s; /* CLOCK_BOOTTIME */
-	} items[ABSENT_MAX];
-	size_t put; /* in all */
+enum absence {
+	ABSENCE_UNKNOWN,
+	ABSENCE_BEFORE,   /* it was not there within `kept_s` */
+	ABSENCE_JUST_NOW, /* nor within the minute, to this process */
 };
 
-/* `hash` has STORE_PATH_HASH_LEN characters, `cache` is the caller's number. */
-void absent_put(struct absent *absent, uint32_t cache, const char *hash, int64_t now_s);
-bool absent_has(const struct absent *absent, uint32_t cache, const char *hash, int64_t now_s);
+struct absent {
+	struct absent_place {
+		char hash[STORE_PATH_HASH_LEN];
+		uint64_t cache;
+		int64_t since_s; /* seconds since 1970; 0: nothing is here */
+		bool was_kept;   /* it is from the file */
+	} places[ABSENT_PLACES];
+	unsigned kept_s;
+	bool changed; /* since it was loaded */
+};
+
+/* `hash` has STORE_PATH_HASH_LEN characters, `cache` is a number that is the same for ever. */
+void absent_put(struct absent *absent, uint64_t cache, const char *hash, int64_t now_s);
+enum absence absent_find(
+	const struct absent *absent, uint64_t cache, const char *hash, int64_t now_s);
+
+/* Adds what is in a file; one that is not there, or is none of ours, says nothing. ERR_IO. */
+int absent_load(struct absent *absent, const char *path, int64_t now_s, struct err *err);
+/* Replaces the file by what still counts. ERR_IO. */
+int absent_save(struct absent *absent, const char *path, int64_t now_s, struct err *err);
 
 #endif

@@ -21,6 +21,8 @@ struct ask {
 	size_t cache;
 	size_t referrer; /* in `paths`, or SIZE_MAX: the user */
 	char *path;      /* what it should be, or NULL: known by its hash alone */
+	bool passed;     /* a cache that lacked it some time ago was not asked */
+	bool sure;       /* such ones are asked too */
 	struct download *download;
 };
 
@@ -131,16 +133,28 @@ static int see(struct walk *w, const char *hash, struct err *err)
 	return 1;
 }
 
-/* `path` is consumed. */
-static int put_ask(struct walk *w, const char *hash, char *path, size_t cache, size_t referrer,
-	struct err *err)
+/* A question to the first cache. `path` is consumed. */
+static int put_ask(struct walk *w, const char *hash, char *path, size_t referrer, struct err *err)
 {
-	struct ask ask = {.path = path, .cache = cache, .referrer = referrer};
+	struct ask ask = {.path = path, .referrer = referrer};
 	memcpy(ask.hash, hash, STORE_PATH_HASH_LEN);
 	if (vec_push(&w->asks, ask, err) == 0)
 		return 0;
 	free(path);
 	return -1;
+}
+
+/* The same question to another cache, at the end of the line. */
+static int put_again(struct walk *w, size_t i, size_t cache, bool sure, struct err *err)
+{
+	struct ask again = w->asks.items[i];
+	again.cache = cache;
+	again.sure = sure;
+	again.passed = again.passed && !sure;
+	if (vec_push(&w->asks, again, err) < 0)
+		return -1;
+	w->asks.items[i].path = NULL;
+	return 0;
 }
 
 static int put_refs(struct walk *w, size_t referrer, struct err *err)
@@ -157,28 +171,36 @@ static int put_refs(struct walk *w, size_t referrer, struct err *err)
 		char *path = strdup(ref);
 		if (path == NULL)
 			return err_oom(err);
-		if (put_ask(w, hash, path, 0, referrer, err) < 0)
+		if (put_ask(w, hash, path, referrer, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int64_t now_s(void)
+/* Moves on to the next cache that may have it, by what is remembered; false when all have just now
+ * said that they do not. */
+static bool choose_cache(const struct walk *w, struct ask *ask)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return now.tv_sec;
+	const struct caches *caches = w->caches;
+	size_t cache = ask->cache;
+	bool before = false;
+	for (; cache < caches->list.len; cache++) {
+		enum absence absence = absent_find(
+			&caches->absent, caches->list.items[cache].number, ask->hash, time(NULL));
+		if (absence == ABSENCE_UNKNOWN || (absence == ABSENCE_BEFORE && ask->sure))
+			break;
+		before |= absence == ABSENCE_BEFORE;
+	}
+	ask->passed |= before;
+	ask->cache = cache < caches->list.len ? cache : caches->list.len - 1;
+	return cache < caches->list.len;
 }
 
 /* Asks nobody when all caches are known not to have it. */
 static int begin_ask(struct walk *w, struct ask *ask, struct err *err)
 {
-	size_t last = w->caches->list.len - 1;
-	while (absent_has(&w->caches->absent, (uint32_t)ask->cache, ask->hash, now_s())) {
-		if (ask->cache == last)
-			return 0;
-		ask->cache++;
-	}
+	if (!choose_cache(w, ask))
+		return 0;
 	char file[STORE_PATH_HASH_LEN + sizeof(".narinfo")];
 	memcpy(file, ask->hash, STORE_PATH_HASH_LEN);
 	memcpy(file + STORE_PATH_HASH_LEN, ".narinfo", sizeof(".narinfo"));
@@ -273,9 +295,10 @@ static int end_ask(struct walk *w, size_t i, struct err *err)
 	struct err failed = ERR_INIT;
 	int r = take_answer(w, i, &path, &failed);
 	struct ask *ask = &w->asks.items[i];
+	const struct cache *cache = &w->caches->list.items[ask->cache];
 	if (r < 0 && failed.kind == ERR_NOT_FOUND && ask->download != NULL &&
-		strncmp(download_url(ask->download), "file:", 5) != 0)
-		absent_put(&w->caches->absent, (uint32_t)ask->cache, ask->hash, now_s());
+		strncmp(cache->url, "file:", 5) != 0)
+		absent_put(&w->caches->absent, cache->number, ask->hash, time(NULL));
 	ask->download = download_stop(ask->download);
 	if (r == 0) {
 		if (vec_push(&w->cached->paths, path, err) < 0) {
@@ -286,7 +309,7 @@ static int end_ask(struct walk *w, size_t i, struct err *err)
 	}
 	bool is_last = ask->cache + 1 == w->caches->list.len;
 	if (failed.kind == ERR_NOT_FOUND && is_last)
-		return not_found(w, ask, err);
+		return ask->passed ? put_again(w, i, 0, true, err) : not_found(w, ask, err);
 	if (is_last || failed.kind == ERR_NOMEM) {
 		*err = failed;
 		return -1;
@@ -294,9 +317,7 @@ static int end_ask(struct walk *w, size_t i, struct err *err)
 	if (failed.kind != ERR_NOT_FOUND)
 		log_warning("%s, asking '%s' instead", failed.msg,
 			w->caches->list.items[ask->cache + 1].name);
-	struct ask again = *ask;
-	ask->path = NULL;
-	return put_ask(w, again.hash, again.path, again.cache + 1, again.referrer, err);
+	return put_again(w, i, ask->cache + 1, ask->sure, err);
 }
 
 /* Answers are read ahead, so that there is always one to judge. */
@@ -402,7 +423,16 @@ static int begin(struct walk *w, const char *name, struct err *err)
 	}
 	if (see(w, hash, err) < 0)
 		return -1;
-	return put_ask(w, hash, TAKE_PTR(path), 0, SIZE_MAX, err);
+	return put_ask(w, hash, TAKE_PTR(path), SIZE_MAX, err);
+}
+
+/* For the next process, which asks again if this fails. */
+static void keep_absent(struct caches *caches)
+{
+	struct err tolerated = ERR_INIT;
+	if (caches->absent_file != NULL &&
+		absent_save(&caches->absent, caches->absent_file, time(NULL), &tolerated) < 0)
+		log_ignored(&tolerated);
 }
 
 int caches_closure(struct caches *caches, const char *name, struct progress *progress,
@@ -419,6 +449,7 @@ int caches_closure(struct caches *caches, const char *name, struct progress *pro
 	progress_begin(progress, "look up", 0, "paths");
 	int r = walk_all(&w, err);
 	progress_end(progress);
+	keep_absent(caches);
 	if (r < 0)
 		return -1;
 	/* The first answer is that to the user's question; sorting moves it. */

@@ -3,11 +3,14 @@
 #include "source/caches.h"
 
 #include "base/buf.h"
+#include "base/bytes.h"
+#include "base/digest.h"
 #include "base/log.h"
 #include "base/path.h"
 #include "source/caches_parts.h"
 
 #include <string.h>
+#include <time.h>
 
 void cache_done(struct cache *cache)
 {
@@ -145,13 +148,32 @@ static int open_all(struct caches *caches, const struct caches_params *params, s
 	return 0;
 }
 
+/* What cannot be remembered is asked for again. */
+static int open_absent(struct caches *caches, const struct caches_params *params, struct err *err)
+{
+	struct err tolerated = ERR_INIT;
+	caches->absent.kept_s = params->absent_s;
+	VEC_FOREACH(cache, &caches->list) {
+		struct digest digest = digest_of(cache->url, strlen(cache->url));
+		cache->number = get_le64(digest.bytes);
+	}
+	if (params->absent_file == NULL)
+		return 0;
+	caches->absent_file = strdup(params->absent_file);
+	if (caches->absent_file == NULL)
+		return err_oom(err);
+	if (absent_load(&caches->absent, caches->absent_file, time(NULL), &tolerated) < 0)
+		log_ignored(&tolerated);
+	return 0;
+}
+
 int caches_open(const struct caches_params *params, struct caches **ret, struct err *err)
 {
 	struct caches *caches = calloc(1, sizeof(*caches));
 	if (caches == NULL)
 		return err_oom(err);
 	caches->trust = params->trust;
-	if (open_all(caches, params, err) < 0) {
+	if (open_all(caches, params, err) < 0 || open_absent(caches, params, err) < 0) {
 		caches_close(caches);
 		return -1;
 	}
@@ -167,6 +189,7 @@ struct caches *caches_close(struct caches *caches)
 	VEC_FOREACH(cache, &caches->list)
 		cache_done(cache);
 	vec_done(&caches->list);
+	free(caches->absent_file);
 	free(caches);
 	return NULL;
 }

@@ -21,6 +21,8 @@ struct caches_params {
 	const char *netrc;         /* a file, or NULL */
 	const char *tls_trust;     /* likewise: certificates that are believed */
 	unsigned stall_s;          /* less than 1 KiB/s for so long is a failure */
+	const char *absent_file;   /* keeps what they were found to lack; NULL: it is not kept */
+	unsigned absent_s;         /* for so long */
 };
 
 #define CACHES_STALL_S 30

@@ -11,8 +11,9 @@
 #define CACHES_STORE_DIR "/nix/store"
 
 struct cache {
-	char *name; /* as the user wrote it, for messages */
-	char *url;  /* what file names are put behind, ending with '/' */
+	char *name;      /* as the user wrote it, for messages */
+	char *url;       /* what file names are put behind, ending with '/' */
+	uint64_t number; /* the same for the same URL, ever */
 	bool has_priority;
 	uint32_t priority;
 	bool has_auth;
@@ -24,6 +25,7 @@ struct caches {
 	struct downloader *downloader;
 	const struct trust *trust;
 	struct absent absent; /* of narinfos, but for caches on this machine */
+	char *absent_file;    /* or NULL */
 };
 
 /* Takes a user's URL apart. ERR_USAGE. */

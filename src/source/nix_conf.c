@@ -6,7 +6,10 @@
 #include "base/fd.h"
 #include "base/path.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 
 enum { CONF_MAX = 1 << 20, INCLUDES_MAX = 8 };
@@ -43,6 +46,18 @@ static int set_text(char **ret, const char *value, struct err *err)
 	return *ret != NULL ? 0 : err_oom(err);
 }
 
+static int set_seconds(unsigned *ret, const char *name, const char *value, struct err *err)
+{
+	char *end;
+	errno = 0;
+	unsigned long seconds = strtoul(value, &end, 10);
+	if (errno != 0 || !isdigit((unsigned char)value[0]) || *end != '\0' || seconds > INT_MAX)
+		return err_raise(err, ERR_USAGE, "%s in nix.conf is '%s', not a number of seconds",
+			name, value);
+	*ret = (unsigned)seconds;
+	return 0;
+}
+
 static int set(struct nix_conf *conf, const char *name, const char *value, struct err *err)
 {
 	bool extra = strncmp(name, "extra-", 6) == 0;
@@ -57,6 +72,8 @@ static int set(struct nix_conf *conf, const char *name, const char *value, struc
 		return set_text(&conf->netrc_file, value, err);
 	if (strcmp(name, "ssl-cert-file") == 0)
 		return set_text(&conf->ssl_cert_file, value, err);
+	if (strcmp(name, "narinfo-cache-negative-ttl") == 0)
+		return set_seconds(&conf->negative_ttl_s, name, value, err);
 	return 0;
 }
 
@@ -136,7 +153,7 @@ static int read_environment(struct nix_conf *conf, struct err *err)
 
 int nix_conf_read(struct nix_conf *ret, struct err *err)
 {
-	AUTO_NIX_CONF conf = {0};
+	AUTO_NIX_CONF conf = {.negative_ttl_s = NIX_CONF_NEGATIVE_TTL_S};
 	const char *dir = getenv("NIX_CONF_DIR");
 	AUTO_FREE char *path = path_printf(err, "%s/nix.conf", dir != NULL ? dir : "/etc/nix");
 	if (path == NULL || read_environment(&conf, err) < 0 ||

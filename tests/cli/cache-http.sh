@@ -149,6 +149,40 @@ done
 # What a cache lacks it is asked for once.
 check_ok http --cache "$url/status-404" --cache "$url/ok" --store "$tmp/none" "$hash" "$data_hash" "$hash"
 check_equal 'asked for what is not there' "$(asked "/status-404/$data_hash.narinfo 404"), $(asked "/status-404/$hash.narinfo 404")" '1, 1'
+# Nor does the next process ask for it, as long as nix.conf says, if another cache may have it.
+same_pool() { : >"$tmp/requests" && "$snowboot" pool add -q --pool "$tmp/pool$count" --store "$tmp/none" --trusted-key "$lab" "$@"; }
+both=(--cache "$url/status-404" --cache "$url/ok" "$hash")
+asked_both() { echo "$(asked '/status-404/.*narinfo 404'), $(asked '/ok/.*narinfo 200')"; }
+check_ok http --store "$tmp/none" "${both[@]}"
+check_equal 'asked at first' "$(asked_both)" '2, 2'
+check_ok same_pool --level 1 "${both[@]}"
+check_equal 'asked within the hour' "$(asked_both)" '0, 2'
+echo 'narinfo-cache-negative-ttl = 0' >"$NIX_CONF_DIR/nix.conf"
+check_ok same_pool --level 2 "${both[@]}"
+check_equal 'asked where nothing is remembered' "$(asked_both)" '2, 2'
+rm "$NIX_CONF_DIR/nix.conf"
+python3 - "$tmp/pool$count/absent" <<'PYTHON'
+import struct, sys
+with open(sys.argv[1], "rb") as f:
+    magic, records = f.read(8), f.read()
+with open(sys.argv[1], "wb") as f:
+    f.write(magic)
+    for at in range(0, len(records), 48):
+        f.write(records[at:at + 40] + struct.pack("<Q", struct.unpack("<Q", records[at + 40:at + 48])[0] - 3600))
+PYTHON
+check_ok same_pool --level 3 "${both[@]}"
+check_equal 'asked after an hour' "$(asked_both)" '2, 2'
+# But what was uploaded meanwhile is there, in the only cache as in the first of two whose other lacks it.
+mv "$cache/$data_hash.narinfo" "$tmp/held-back"
+check_fails 1 "snowboot: '$top' refers to what is missing: '$data' is not in the cache '$url/ok'" \
+	http --store "$tmp/none" --cache "$url/ok" "$hash"
+mv "$tmp/held-back" "$cache/$data_hash.narinfo"
+check_ok same_pool --cache "$url/ok" "$hash"
+mv "$cache/$data_hash.narinfo" "$tmp/held-back"
+check_fails 1 "snowboot: '$top' refers to what is missing: '$data' is in none of the 2 caches" \
+	http --store "$tmp/none" --cache "$url/ok" --cache "$url/status-404?priority=99" "$hash"
+mv "$tmp/held-back" "$cache/$data_hash.narinfo"
+check_ok same_pool --cache "$url/ok" --cache "$url/status-404?priority=99" "$hash"
 # One that is damaged, by hash and by signature, is passed over too.
 cp -r "$cache" "$tmp/damaged"
 printf '\0' | dd of="$tmp/damaged/$nar" bs=1 seek=2000 conv=notrunc status=none

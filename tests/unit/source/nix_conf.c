@@ -29,6 +29,7 @@ static void what_concerns_caches(void **state)
 				   "include more.conf\n"
 				   "!include none.conf\n"
 				   "netrc-file = /etc/nix/netrc\n"
+				   "narinfo-cache-negative-ttl = 90\n"
 				   "ssl-cert-file = /etc/nix/ca.pem\n";
 	static const char more[] = "trusted-public-keys = k-1:a k-2:b\n"
 				   "extra-trusted-public-keys = k-3:c";
@@ -40,6 +41,7 @@ static void what_concerns_caches(void **state)
 	assert_words(&conf.trusted_keys, "k-1:a k-2:b k-3:c");
 	assert_string_equal(conf.netrc_file, "/etc/nix/netrc");
 	assert_string_equal(conf.ssl_cert_file, "/etc/nix/ca.pem");
+	assert_int_equal(conf.negative_ttl_s, 90);
 }
 
 static void nothing_there(void **state)
@@ -51,6 +53,27 @@ static void nothing_there(void **state)
 	assert_ok(nix_conf_read(&conf, &err));
 	assert_int_equal(conf.substituters.len, 0);
 	assert_null(conf.netrc_file);
+	assert_int_equal(conf.negative_ttl_s, 3600);
+}
+
+static void no_number(void **state)
+{
+	(void)state;
+	static const char *const values[] = {"", "soon", "-1", "1h", "99999999999"};
+	const char *dir = test_tmpdir();
+	assert_int_equal(setenv("NIX_CONF_DIR", dir, 1), 0);
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		struct err err = ERR_INIT, ignored = ERR_INIT;
+		AUTO_NIX_CONF conf = {0};
+		AUTO_FREE char *line =
+			path_printf(&ignored, "narinfo-cache-negative-ttl = %s\n", values[i]);
+		AUTO_FREE char *message = path_printf(&ignored,
+			"narinfo-cache-negative-ttl in nix.conf is '%s', not a number of seconds",
+			values[i]);
+		test_write(dir, "nix.conf", line, strlen(line));
+		assert_int_equal(nix_conf_read(&conf, &err), -1);
+		assert_err(&err, ERR_USAGE, message);
+	}
 }
 
 static void certificates_by_the_environment(void **state)
@@ -102,6 +125,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_concerns_caches),
 		cmocka_unit_test(nothing_there),
 		cmocka_unit_test(certificates_by_the_environment),
+		cmocka_unit_test(no_number),
 		cmocka_unit_test(includes_that_fail),
 	};
 	return TEST_MAIN(tests);
