@@ -66,7 +66,8 @@ struct account {
 static struct account finish_reading(struct guest *guest)
 {
 	struct account found = {0};
-	AUTO_FREE char *line = guest_run(guest, "wait; tail -n 1 /tmp/reader.log");
+	AUTO_FREE char *line =
+		guest_run(guest, "touch /tmp/enough; wait; tail -n 1 /tmp/reader.log");
 	if (sscanf(line, "reads %llu wrong %llu errors %llu longest-ms %llu", &found.reads,
 		    &found.wrong, &found.errors, &found.longest_ms) != 4)
 		fail_msg("the reader says '%s'", line);
@@ -76,20 +77,19 @@ static struct account finish_reading(struct guest *guest)
 	return found;
 }
 
-static void start_reading(struct guest *guest, unsigned seconds)
+static void start_reading(struct guest *guest)
 {
-	struct err err = ERR_INIT;
-	AUTO_FREE char *command = path_printf(&err,
-		"/reader %u > /tmp/reader.log 2>&1 & "
-		"until grep -q reading /tmp/reader.log; do sleep 0.1; done",
-		seconds);
-	AUTO_FREE char *ignored = guest_run(guest, command);
+	AUTO_FREE char *ignored = guest_run(guest,
+		"rm -f /tmp/enough; /reader 60 > /tmp/reader.log 2>&1 & "
+		"until grep -q reading /tmp/reader.log; do sleep 0.1; done");
 }
 
 static void kill_once(struct guest *guest)
 {
-	start_reading(guest, 12);
-	AUTO_FREE char *ignored = guest_run(guest, "sleep 2; kill -KILL $(pids @snowboot-node)");
+	start_reading(guest);
+	/* A read that hangs is waited for, however long it does. */
+	AUTO_FREE char *ignored =
+		guest_run(guest, "sleep 2; kill -KILL $(pids @snowboot-node); sleep 3");
 	struct account found = finish_reading(guest);
 	printf("node killed once: %llu reads, the longest took %llu ms\n", found.reads,
 		found.longest_ms);
@@ -99,11 +99,11 @@ static void kill_once(struct guest *guest)
 /* A guest that is busy on the same device: programs are loaded from it again and again. */
 static void kill_often(struct guest *guest)
 {
-	start_reading(guest, 30);
+	start_reading(guest);
 	AUTO_FREE char *ignored = guest_run(guest,
 		"for i in $(seq 8); do echo 3 > /proc/sys/vm/drop_caches; "
 		"sha256sum " GUEST_TOOLS "/payload >> /tmp/sums; "
-		"kill -KILL $(pids @snowboot-node); sleep 0.$((i * 7 % 10)); done");
+		"kill -KILL $(pids @snowboot-node); sleep 0.$((i * 7 % 10)); done; sleep 2");
 	expect_output(guest, "sort -u /tmp/sums | wc -l", "1");
 	struct account found = finish_reading(guest);
 	printf("node killed %d times: %llu reads, the longest took %llu ms\n", KILLS, found.reads,
