@@ -20,19 +20,6 @@ serve_arguments=(--listen 127.0.0.1:0 --state "$state" --machines "$machines")
 boots() { get "$url/boot/default/netboot.ipxe?$1"; }
 # check_boots QUERY NAME: it boots the system of that file name.
 check_boots() { check_equal "what '$1' boots" "$(boots "$1" | sed -n 's/^echo snowboot: //p' | head -n 1)" "$2"; }
-# check_told QUERY LINE…: it boots nothing and shows these lines.
-check_told() {
-	local query=$1 script
-	shift
-	script=$(boots "$query")
-	check_equal "what '$query' is told" "$script" "#!ipxe
-imgfree
-$(printf 'echo %s\n' "$@")
-echo snowboot: asking again in 10 seconds
-:again
-sleep 10
-chain --replace /boot/default/netboot.ipxe?$query || goto again"
-}
 kernel_line() { grep ^kernel <<<"$1"; }
 
 ### What it refuses.

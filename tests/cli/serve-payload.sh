@@ -9,18 +9,8 @@ system=$(fixture scripted)
 name=$(basename "$system")
 export SNOWBOOT_POOL=${SNOWBOOT_POOL:-$tmp/pool}
 boots() { get "$url/boot/default/netboot.ipxe?mac=52-54-00-00-00-01&$1"; }
-# told QUERY LINE…: it boots nothing and shows these lines.
-told() {
-	local query="mac=52-54-00-00-00-01&$1"
-	shift
-	check_equal "what '$query' is told" "$(get "$url/boot/default/netboot.ipxe?$query")" "#!ipxe
-imgfree
-$(printf 'echo %s\n' "$@")
-echo snowboot: asking again in 10 seconds
-:again
-sleep 10
-chain --replace /boot/default/netboot.ipxe?$query || goto again"
-}
+# told QUERY LINE…: the machine of boots() boots nothing and shows these lines.
+told() { check_told "mac=52-54-00-00-00-01&$1" "${@:2}"; }
 
 ### By memory.
 start auto --root auto --listen 127.0.0.1:0 --state "$tmp/state" "$system"

@@ -98,3 +98,17 @@ two_hosts() {
 	ip -n "${ns}s" link set v0 up
 	ip -n "${ns}c" link set v1 up
 }
+
+# check_told QUERY LINE…: whoever asks $url for a script like that boots nothing and is shown these lines.
+check_told() {
+	local query=$1 script
+	shift
+	script=$(get "$url/boot/default/netboot.ipxe?$query")
+	check_equal "what '$query' is told" "$script" "#!ipxe
+imgfree
+$(printf 'echo %s\n' "$@")
+echo snowboot: asking again in 10 seconds
+:again
+sleep 10
+chain --replace /boot/default/netboot.ipxe?$query || goto again"
+}
