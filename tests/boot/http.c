@@ -94,7 +94,7 @@ static int check_guest(struct lab_client *client, const char *system, struct err
 		"grep -qw " WORD " /proc/cmdline || echo parameter; "
 		"grep -qw BOOTIF=01-" DASHES " /proc/cmdline || echo card; "
 		"[ -d /sys/firmware/efi ] || echo firmware; "
-		"grep -q ^/dev/nbd /proc/mounts || echo root",
+		"grep -q '^/dev/dm-0 [^ ]* squashfs ro' /proc/mounts || echo root",
 		system);
 	AUTO_FREE char *output = NULL;
 	if (command == NULL ||
