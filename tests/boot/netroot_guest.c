@@ -27,6 +27,8 @@
 /* Of a generation: catalog, plan, Nix database and registration; and what a boot happens to touch
  * that the one before did not (0.1 MiB seen). */
 #define CATALOG_BYTES (1024 * 1024)
+#define MISSES_MAX 20 /* one read in so many */
+#define READS_MIN 300 /* of a boot to the login prompt that the node sees */
 
 struct machine netroot_machine(const char *mac)
 {
@@ -146,6 +148,30 @@ int netroot_await_up(struct lab *lab, struct err *err)
 	if (command == NULL || netroot_await_reported(lab, err) < 0)
 		return -1;
 	return lab_run(command, &output, err);
+}
+
+int netroot_check_misses(struct lab *lab, const struct machine *m, struct err *err)
+{
+	static const char counters[] = "import json, sys; c = json.load(sys.stdin)[\"counters\"]; "
+				       "print(c[\"reads\"], c[\"misses\"])";
+	long long reads, misses;
+	AUTO_FREE char *url = server_url(lab, err);
+	AUTO_FREE char *command = url == NULL
+		? NULL
+		: path_printf(err, "curl -sSf %s/v1/machines/%s | python3 -c '%s'", url,
+			  m->nics[0].mac, counters);
+	AUTO_FREE char *output = NULL;
+	if (command == NULL || netroot_await_reported(lab, err) < 0 ||
+		lab_run(command, &output, err) < 0)
+		return -1;
+	if (sscanf(output, "%lld %lld", &reads, &misses) != 2 || reads < READS_MIN)
+		return err_raise(err, ERR_CORRUPT, "reads and misses of a boot: '%s'", output);
+	lab_step(lab, "with a profile %lld of %lld reads waited for the network", misses, reads);
+	if (misses * MISSES_MAX > reads)
+		return err_raise(err, ERR_LIMIT,
+			"%lld of %lld reads waited for the network > 1 in %d", misses, reads,
+			MISSES_MAX);
+	return 0;
 }
 
 int netroot_expect_kernel(struct lab_client *client, struct err *err)

@@ -39,6 +39,9 @@ int netroot_forget_profiles(struct lab *lab, struct err *err);
 int netroot_await_reported(struct lab *lab, struct err *err);
 /* The same, and until it has kept what its boot touched. */
 int netroot_await_up(struct lab *lab, struct err *err);
+/* Of the reads of a machine that booted with a profile, at most one in twenty waited for the
+ * network: by what it told the origin that it is up with. */
+int netroot_check_misses(struct lab *lab, const struct machine *m, struct err *err);
 
 int netroot_expect_kernel(struct lab_client *client, struct err *err);
 /* The device is attached and the system's own init starts. */

@@ -2,9 +2,10 @@
 /*
  * A network root under systems that look after the network themselves, behind NixOS's firewall:
  * network CASE. `vlan` is a node behind a VLAN that nothing else is on, `ram` one that ends once
- * all is in memory. WHO-own is a node with an interface of its own, WHO-shared one that shares the
- * machine's card; WHO is systemd-networkd, dhcpcd or NetworkManager. In each the service is started
- * again and the link goes away for a while, and what was never read before is read all the time.
+ * all is in memory, over an outage of the origin. WHO-own is a node with an interface of its own,
+ * WHO-shared one that shares the machine's card; WHO is systemd-networkd, dhcpcd or NetworkManager.
+ * In each the service is started again and the link goes away for a while, and what was never read
+ * before is read all the time.
  */
 #include "netroot_guest.h"
 
@@ -19,6 +20,9 @@
 #define AWAY_MS 40000
 #define AWAY_SHARED_MS 25000
 #define ANSWER_MS 120000
+#define COPY_MS 300000 /* until half of the image is in memory */
+#define COPY_AWAY_MS 12000
+#define COPY_TWICE_MIB 40 /* trees, and what was under way when the origin ended */
 
 struct network_case {
 	const char *name, *fixture, *service;
@@ -177,6 +181,49 @@ static int behind_vlan(struct lab *lab, struct err *err)
 	return netroot_poweroff(&client, err);
 }
 
+/* What stage 1 showed last: MiB that are copied, and of how many. */
+static int copy_progress(const struct lab_client *client, long long *ret_mib,
+	long long *ret_all_mib, struct err *err)
+{
+	AUTO_FREE char *output = NULL;
+	AUTO_FREE char *command = path_printf(err,
+		"sed -n 's/.*image: \\([0-9]*\\) of \\([0-9]*\\) MiB.*/\\1 \\2/p' '%s' | tail -n 1",
+		client->transcript);
+	if (command == NULL || lab_run(command, &output, err) < 0)
+		return -1;
+	if (sscanf(output, "%lld %lld", ret_mib, ret_all_mib) == 2)
+		return 0;
+	return err_raise(err, ERR_NOT_FOUND, "stage 1 shows no progress: '%s'", output);
+}
+
+/* The origin ends in the middle of the copy and is started again: the copy goes on where it was, so
+ * both together send little more than the image. */
+static int interrupt_copy(
+	struct lab *lab, struct lab_client *client, const char *system, struct err *err)
+{
+	long long before, after, copied, all;
+	if (console_expect(vm_console(client->vm), "image: 1[0-9][0-9] of", COPY_MS, NULL, err) <
+			0 ||
+		netroot_origin_bytes(lab, &before, err) < 0 || lab_kill_server(lab, err) < 0 ||
+		netroot_wait(client, COPY_AWAY_MS, err) < 0 ||
+		copy_progress(client, &copied, &all, err) < 0)
+		return -1;
+	lab_step(lab, "%lld of %lld MiB were sent, then the origin was away for %d s", before >> 20,
+		all, COPY_AWAY_MS / 1000);
+	if (copied >= all)
+		return err_raise(
+			err, ERR_IO, "%lld of %lld MiB are there without an origin", copied, all);
+	if (netroot_serve(lab, system, "snowboot.root=ram", err) < 0 ||
+		netroot_expect_running(client, err) < 0 ||
+		netroot_origin_bytes(lab, &after, err) < 0)
+		return -1;
+	lab_step(lab, "running; the origin sent %lld MiB more", after >> 20);
+	if ((before + after) >> 20 > all + COPY_TWICE_MIB)
+		return err_raise(err, ERR_LIMIT, "%lld and %lld MiB were sent for an image of %lld",
+			before >> 20, after >> 20, all);
+	return 0;
+}
+
 /* All of the image in memory, then neither node nor origin is needed. */
 static int in_ram(struct lab *lab, struct err *err)
 {
@@ -186,8 +233,8 @@ static int in_ram(struct lab *lab, struct err *err)
 		.nics = {{.mac = "52:54:00:5b:02:03", .rom = NIC_ROM_IPXE, .boot = true}}};
 	if (netroot_serve(lab, system, "snowboot.root=ram", err) < 0 ||
 		lab_client_start(lab, "ram", &m, &client, err) < 0 ||
-		netroot_expect_running(&client, err) < 0 || netroot_await_reported(lab, err) < 0 ||
-		lab_kill_server(lab, err) < 0)
+		interrupt_copy(lab, &client, system, err) < 0 ||
+		netroot_await_reported(lab, err) < 0 || lab_kill_server(lab, err) < 0)
 		return -1;
 	lab_step(lab, "running, the origin knows, and is gone");
 	struct console *c = vm_console(client.vm);
