@@ -22,7 +22,7 @@ large=$(store_add large)
 
 # Words.
 check_fails 2 "snowboot: 'snowboot pool' needs a command of its group
-hint: see 'snowboot --help'" "$snowboot" pool
+hint: 'snowboot pool' has add, stat, verify, gc" "$snowboot" pool
 check_fails 2 "snowboot: --level takes a whole number from 1 to 19, not '20'" pool add --level 20 --store "$store" "$small"
 check_fails 2 "snowboot: how large may the pool stay?
 hint: say --max-size SIZE, like '20G'; '0' removes all that is not in use" pool gc
