@@ -41,9 +41,9 @@ int console_fd(const struct console *c);
 int console_forbid(struct console *c, const char *pattern, struct err *err);
 
 /*
- * Waits for `pattern`. *ret_match, if ret_match is not NULL, is what the first group matched, or
- * the whole match when there is none; caller owns it. ERR_AGAIN when the time is over, ERR_IO
- * when the other side is gone; both quote the last lines.
+ * Waits for `pattern`, which lies within one line. *ret_match, if ret_match is not NULL, is what
+ * the first group matched, or the whole match when there is none; caller owns it. ERR_AGAIN when
+ * the time is over, ERR_IO when the other side is gone; both quote the last lines.
  */
 int console_expect(struct console *c, const char *pattern, unsigned timeout_ms, char **ret_match,
 	struct err *err);
