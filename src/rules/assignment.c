@@ -73,9 +73,9 @@ static int find_system(const struct rules *rules, struct assignment *a, struct e
 	a->elsewhere = found == 0;
 	if (a->elsewhere)
 		return 0;
-	free(a->rule.system);
 	/* What is found nowhere is looked for where a path would be. */
 	bool named = !is_path && strcmp(link, system) != 0;
+	free(a->rule.system);
 	a->rule.system = named ? TAKE_PTR(link) : TAKE_PTR(path);
 	return 0;
 }
