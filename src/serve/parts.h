@@ -75,10 +75,9 @@ void origin_step(struct origin *origin, const struct journal_step *step);
 /* The request of an exchange, made at first need; NULL without memory, which is answered then. */
 struct request *origin_request(struct origin *origin, struct http_exchange *exchange);
 /* The request waits for that boot. */
+void origin_await(struct origin *origin, struct request *request, const char *toplevel);
 /* The system of that file name, or "default", made now with --any-system. NULL: none here. */
 struct version *origin_system(struct origin *origin, const char *name, size_t len);
-
-void origin_await(struct origin *origin, struct request *request, const char *toplevel);
 
 /* choice.c: what a machine boots. */
 

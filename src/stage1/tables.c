@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "image/squashfs/format.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -37,16 +38,11 @@
 #define BLOCK ((size_t)1 << 20) /* that is copied at once */
 #define SHARE 8u                /* of the memory: tables may take a part of so many */
 
-/* docs of squashfs 4.0: magic, bytes used by the archive, start of the inode table. */
-#define MAGIC 0x73717368u
-#define AT_BYTES_USED 40
-#define AT_INODE_TABLE 64
-
 int tables_find(const uint8_t *superblock, uint64_t size, uint64_t *ret_off, struct err *err)
 {
-	uint64_t used = get_le64(superblock + AT_BYTES_USED);
-	uint64_t inodes = get_le64(superblock + AT_INODE_TABLE);
-	if (get_le32(superblock) != MAGIC || used > size || inodes >= used)
+	uint64_t used = get_le64(superblock + SQFS_SUPERBLOCK_END);
+	uint64_t inodes = get_le64(superblock + SQFS_SUPERBLOCK_INODES);
+	if (get_le32(superblock) != SQFS_MAGIC || used > size || inodes >= used)
 		return err_raise(err, ERR_CORRUPT, "the image has no squashfs superblock");
 	*ret_off = inodes / PAGE * PAGE;
 	return 0;

@@ -20,8 +20,8 @@
 #define TABLES_DISK_SIZE "brd.rd_size=4194304"
 
 /*
- * Where the tables begin in an image of `size` bytes with this superblock (96 bytes): rounded down
- * to pages. ERR_CORRUPT when it is none.
+ * Where the tables begin in an image of `size` bytes with this superblock (SQFS_SUPERBLOCK_SIZE
+ * bytes): rounded down to pages. ERR_CORRUPT when it is none.
  */
 int tables_find(const uint8_t *superblock, uint64_t size, uint64_t *ret_off, struct err *err);
 

@@ -9,6 +9,9 @@
 
 #define SQFS_MAGIC 0x73717368u
 #define SQFS_SUPERBLOCK_SIZE 96
+/* Where the superblock says how long the image is, and where its tables begin; le64 bytes. */
+#define SQFS_SUPERBLOCK_END 40
+#define SQFS_SUPERBLOCK_INODES 64
 #define SQFS_COMPRESSOR_ZSTD 6
 #define SQFS_INVALID_TABLE UINT64_MAX /* SQUASHFS_INVALID_BLK: this table does not exist */
 

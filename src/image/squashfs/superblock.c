@@ -24,10 +24,10 @@ void sqfs_superblock_encode(const struct sqfs_superblock *sb, uint8_t out[SQFS_S
 	put_le16(out + 28, VERSION_MAJOR);
 	put_le16(out + 30, VERSION_MINOR);
 	put_le64(out + 32, sb->root_inode);
-	put_le64(out + 40, sb->end);
+	put_le64(out + SQFS_SUPERBLOCK_END, sb->end);
 	put_le64(out + 48, sb->id_table);
 	put_le64(out + 56, SQFS_INVALID_TABLE); /* extended attributes */
-	put_le64(out + 64, sb->inode_table);
+	put_le64(out + SQFS_SUPERBLOCK_INODES, sb->inode_table);
 	put_le64(out + 72, sb->directory_table);
 	put_le64(out + 80, sb->fragment_table);
 	put_le64(out + 88, SQFS_INVALID_TABLE); /* export */
